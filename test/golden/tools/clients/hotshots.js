@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict'
+const StatsD = require('hot-shots')
+const c = new StatsD({ prefix: 'shop.', globalTags: { region: 'eu' }, cacheDns: true })
+c.increment('orders', 1, { currency: 'eur' })
+c.increment('orders.sampled', 3, ['novalue', 'a:b'])
+c.decrement('stock')
+c.gauge('queue.depth', 17.5)
+c.gaugeDelta('queue.delta', 2)
+c.timing('checkout.time', 123)
+c.histogram('basket.size', 4.25, { kind: 'guest' })
+c.distribution('latency', 0.375)
+c.set('users', 'user-42')
+c.event('Deploy done', 'line one\nline | two', { alert_type: 'success', priority: 'low', aggregation_key: 'dep', date_happened: new Date(1790000000000), hostname: 'web-1', source_type_name: 'ci' }, ['k:v'])
+c.check('db.up', c.CHECKS.WARNING, { hostname: 'web-1', message: 'slow: 900 ms', date_happened: new Date(1790000000000) }, ['db:orders'])
+setTimeout(() => c.close(() => process.exit(0)), 1500)
