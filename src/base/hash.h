@@ -9,6 +9,8 @@ uint64_t yg_hash(const void *ptr, size_t len);                // seeded: never s
 uint64_t yg_hash_stable(const void *ptr, size_t len);         // the same in every process
 void yg_hash_stable128(const void *ptr, size_t len, uint64_t ret_hash[2]);
 uint32_t yg_crc32c(uint32_t crc, const void *ptr, size_t len); // start with 0
+// The same without processor support: the fallback, and the oracle in tests.
+uint32_t yg_crc32c_scalar(uint32_t crc, const void *ptr, size_t len);
 static inline uint64_t yg_hash_u64(uint64_t x) {              // mixes an integer, unseeded
     x ^= x >> 32;
     x *= 0xd6e8feb86659fd93u;

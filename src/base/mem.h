@@ -38,6 +38,8 @@ int64_t yg_mem_limit(enum yg_mem_tag tag);
 int64_t yg_mem_used(enum yg_mem_tag tag);
 bool yg_mem_over(enum yg_mem_tag tag); // used > limit: new work is to be refused
 const char *yg_mem_tag_name(enum yg_mem_tag tag);
+// Tests only: the n-th limited allocation (yg_try_*) from now on and all after it fail; 0 = off.
+void yg_mem_test_fail_at(int64_t n);
 
 // Grows array `arr` of `cap` elements so that `len + 1` fit; for arrays of own making only.
 #define YG_GROW(tag, arr, len, cap)                                                                \

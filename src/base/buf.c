@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Growing byte runs under a limit.
+#include "base/buf.h"
+
+#include <stdarg.h>
+
+#include "base/panic.h"
+
+#define FIRST_BYTES 256
+
+void yg_buf_fini(struct yg_buf *b) {
+    if (b == NULL)
+        return;
+    yg_free(b->tag, b->ptr);
+    b->ptr = NULL;
+    b->len = 0;
+    b->cap = 0;
+    b->failed = false;
+}
+
+void yg_buf_reset(struct yg_buf *b) {
+    b->len = 0;
+    b->failed = false;
+}
+
+yg_rc yg_buf_reserve(struct yg_buf *b, size_t more_bytes, struct yg_err *err) {
+    YG_ASSERT(b->len <= b->cap);
+    if (more_bytes <= b->cap - b->len)
+        return YG_OK;
+    if (b->len > b->limit_bytes || more_bytes > b->limit_bytes - b->len)
+        return yg_fail(err, YG_ELIMIT, "buffer would exceed %zu bytes", b->limit_bytes);
+    size_t want = b->len + more_bytes;
+    size_t cap = b->cap ? b->cap : FIRST_BYTES;
+    while (cap < want)
+        cap = cap > SIZE_MAX / 2 ? want : cap * 2;
+    if (cap > b->limit_bytes)
+        cap = b->limit_bytes;
+    char *grown = yg_try_realloc(b->tag, b->ptr, cap);
+    if (grown == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory for a buffer of %zu bytes (%s)", cap,
+                       yg_mem_tag_name(b->tag));
+    b->ptr = grown;
+    b->cap = cap;
+    return YG_OK;
+}
+
+yg_rc yg_buf_append(struct yg_buf *b, yg_str s, struct yg_err *err) {
+    YG_TRY(yg_buf_reserve(b, s.len, err));
+    if (s.len)
+        memcpy(b->ptr + b->len, s.ptr, s.len);
+    b->len += s.len;
+    return YG_OK;
+}
+
+void yg_buf_put(struct yg_buf *b, const void *ptr, size_t len) {
+    if (len > b->cap - b->len && yg_buf_reserve(b, len, NULL) != YG_OK)
+        b->failed = true;
+    if (b->failed || len == 0)
+        return;
+    memcpy(b->ptr + b->len, ptr, len);
+    b->len += len;
+}
+
+void yg_buf_puts(struct yg_buf *b, yg_str s) {
+    yg_buf_put(b, s.ptr, s.len);
+}
+
+void yg_buf_putc(struct yg_buf *b, char c) {
+    if (b->len == b->cap && yg_buf_reserve(b, 1, NULL) != YG_OK)
+        b->failed = true;
+    if (!b->failed)
+        b->ptr[b->len++] = c;
+}
+
+void yg_buf_printf(struct yg_buf *b, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    char small[256];
+    int n = vsnprintf(small, sizeof(small), fmt, ap);
+    va_end(ap);
+    YG_ASSERT(n >= 0);
+    if ((size_t)n < sizeof(small)) {
+        yg_buf_put(b, small, (size_t)n);
+        return;
+    }
+    char *large = yg_alloc(b->tag, (size_t)n + 1);
+    va_start(ap, fmt);
+    (void)vsnprintf(large, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    yg_buf_put(b, large, (size_t)n);
+    yg_free(b->tag, large);
+}
+
+yg_rc yg_buf_ok(const struct yg_buf *b, struct yg_err *err) {
+    if (b->failed)
+        return yg_fail(err, YG_ELIMIT, "output exceeds %zu bytes", b->limit_bytes);
+    return YG_OK;
+}
+
+void yg_buf_move(struct yg_buf *b, struct yg_buf *ret_buf) {
+    *ret_buf = *b;
+    b->ptr = NULL;
+    b->len = 0;
+    b->cap = 0;
+    b->failed = false;
+}
