@@ -235,7 +235,7 @@ struct yg_pool *yg_pool_create(const struct yg_pool_options *options) {
     pool->threads = yg_calloc(YG_MEM_BASE, pool->worker_count, sizeof(*pool->threads));
     for (uint32_t i = 0; i < pool->worker_count; i++) {
         char name[16];
-        (void)snprintf(name, sizeof(name), "worker-%u", i);
+        (void)snprintf(name, sizeof(name), "worker-%u", i & 0xffu);
         yg_thread_start(&pool->threads[i], name, worker, pool);
     }
     return pool;
