@@ -91,4 +91,73 @@ bool yg_query_time_parse(yg_str s, int64_t now_ns, int64_t *ret_ns);
 // "5m", "30s", "1h", "1d", "1w" → ns; plain digits are ms.
 bool yg_interval_parse(yg_str s, int64_t *ret_ns);
 
+// ---- event queries as series (v2 query API, formulas of monitors): result types of query/metric.h
+struct yg_metric_result;
+struct yg_window_value;
+struct yg_json_node;
+
+// One events query: what `{"data_source":"logs","name":…,"search":{"query":…},"indexes":…,
+// "compute":{"aggregation","metric","interval"},"group_by":[{"facet","limit","sort"}]}` says.
+struct yg_event_series_spec {
+    yg_str name;
+    yg_str data_source; // "logs", "spans", "events"
+    enum yg_track track;
+    yg_str search;
+    const struct yg_node *filter;
+    struct yg_compute compute;
+    struct yg_group_by *group_by;
+    yg_str *group_names; // facets as written: "@http.status_code", "service"
+    uint32_t group_count;
+    int64_t interval_ms; // of compute; 0 = not said
+};
+// Reads one such object. EINPUT names the JSON path below `node` ("compute.aggregation: …"); ENOTFOUND: a data source
+// that is known to clients but not kept by yagura yet (text names it). Lives in arena.
+yg_rc yg_event_series_parse(const struct yg_json_node *node, struct yg_arena *arena,
+                            struct yg_event_series_spec **ret_spec, struct yg_err *err) YG_MUST_USE;
+// Runs it over [from_ms, to_ms). interval_ms > 0: a timeseries in buckets aligned to 1970 (the caller chooses the
+// interval, see spec->interval_ms); 0: one point per group at from_ms. One series per group, in group order; group_tags
+// are "facet:value". A count gives no point for an empty bucket. interval_s of a series is rounded up to 1.
+yg_rc yg_events_named_series(struct yg_store *store, const struct yg_event_series_spec *spec, int64_t from_ms, int64_t to_ms,
+                             int64_t interval_ms, bool fresh, int64_t deadline_mono_ns, struct yg_arena *arena,
+                             struct yg_metric_result *ret_result, struct yg_err *err) YG_MUST_USE;
+
+// ---- event-platform monitor queries (query-languages §4): logs("…").index("…").rollup("count").by("a,b").last("5m") > 2
+enum yg_compare { YG_CMP_LT, YG_CMP_LE, YG_CMP_GT, YG_CMP_GE, YG_CMP_EQ, YG_CMP_NE };
+const char *yg_compare_text(enum yg_compare op); // "<", "<=" …
+bool yg_compare_holds(enum yg_compare op, double value, double threshold);
+
+struct yg_event_monitor {
+    yg_str source;       // "logs", "ci-pipelines", "formula" …
+    bool is_formula;     // `search` is then a formula over the monitor's options.variables
+    bool has_track;      // yagura keeps this source today: logs; spans, trace-analytics; events
+    enum yg_track track; // when has_track
+    yg_str search;       // escapes of the quotes undone
+    const struct yg_node *filter; // parsed search, when has_track and no formula
+    const yg_str *indexes; // empty = "*"
+    uint32_t index_count;
+    yg_str method;       // "count" (also when there is no .rollup), "cardinality", "avg", "pc95" …
+    yg_str measure;      // "@duration"; empty = none
+    struct yg_compute compute; // the same, for the engine (field parsed when has_track)
+    const yg_str *by;    // facets as written, one each: "source", "@http.status_code"
+    uint32_t by_count;   // > 0: multi alert
+    const yg_str *calls; // other calls as written, name only: "new", "impact", "anomaly" …
+    uint32_t call_count;
+    yg_str last;         // "5m"
+    int64_t window_ns;
+    enum yg_compare op;
+    double threshold;
+    yg_str threshold_text; // as written
+};
+// EINPUT with the service's text: "The value provided for parameter 'query' is invalid", with ": invalid operator
+// specified: " when no comparison (or no known source) is found, and with ": <what> (column N)" where yagura can say more.
+yg_rc yg_event_monitor_parse(yg_str text, struct yg_arena *arena, struct yg_event_monitor **ret_monitor,
+                             struct yg_err *err) YG_MUST_USE;
+// Evaluates a monitor that is no formula over [from_ns, to_ns): one value per group (group_tags "facet:value"), or one
+// value without groups. Count and cardinality of nothing are 0 with has_value true when ungrouped; other methods over no
+// rows give has_value false. At most 1,000 groups, largest first. warnings (may be NULL): damaged chunks that were skipped.
+yg_rc yg_event_monitor_window(struct yg_store *store, const struct yg_event_monitor *monitor, int64_t from_ns, int64_t to_ns,
+                              bool fresh, int64_t deadline_mono_ns, struct yg_arena *arena,
+                              struct yg_window_value **ret_values, uint32_t *ret_count,
+                              struct yg_warnings *warnings, struct yg_err *err) YG_MUST_USE;
+
 #endif
