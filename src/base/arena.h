@@ -18,7 +18,8 @@ void *yg_arena_calloc(struct yg_arena *a, size_t count, size_t bytes_each);
 // Copy; NULL ptr when the limit is reached (and s was not empty).
 yg_str yg_arena_str(struct yg_arena *a, yg_str s);
 char *yg_arena_cstr(struct yg_arena *a, yg_str s); // NUL-terminated
-yg_str yg_arena_printf(struct yg_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+yg_str yg_arena_printf(struct yg_arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 size_t yg_arena_used(const struct yg_arena *a);
 // fn(arg) is called when the arena is reset or destroyed. False when out of memory (fn not kept).
 bool yg_arena_defer(struct yg_arena *a, void (*fn)(void *), void *arg);
@@ -26,9 +27,14 @@ bool yg_arena_defer(struct yg_arena *a, void (*fn)(void *), void *arg);
 #define YG_NEW(arena, T) ((T *)yg_arena_calloc((arena), 1, sizeof(T)))
 #define YG_NEW_N(arena, T, n) ((T *)yg_arena_calloc((arena), (n), sizeof(T)))
 
-// An arena-backed array grows by doubling; false when out of memory.
+// An arena-backed array grows by doubling; false when out of memory (the array stays as it was).
 #define YG_ARENA_GROW(arena, arr, len, cap)                                                        \
-    ((len) < (cap) || ((arr) = yg_arena_grow((arena), (arr), &(cap), sizeof(*(arr)))) != NULL)
+    ((len) < (cap) || __extension__({                                                              \
+         void *grown_ = yg_arena_grow((arena), (arr), &(cap), sizeof(*(arr)));                     \
+         if (grown_ != NULL)                                                                       \
+             (arr) = grown_;                                                                       \
+         grown_ != NULL;                                                                           \
+     }))
 void *yg_arena_grow(struct yg_arena *a, const void *old, uint32_t *cap, size_t bytes_each);
 
 // So that YG_AUTO-like cleanup works with a pointer: __attribute__((cleanup(yg_arena_cleanup))).

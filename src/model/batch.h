@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows on their way from a decoder to the WAL: columns of present values, strings interned per column.
+// Rows on their way from a decoder to the WAL: columns of present values, strings interned per
+// column.
 //
-// A decoder makes one batch per request body, opens a row, sets values, closes the row. A value set twice in a row:
-// the later one wins. Rows come out in the order in which they were opened. A batch belongs to one thread at a time.
+// A decoder makes one batch per request body, opens a row, sets values, closes the row. A value set
+// twice in a row: the later one wins. Rows come out in the order in which they were opened. A batch
+// belongs to one thread at a time.
 #ifndef YG_MODEL_BATCH_H
 #define YG_MODEL_BATCH_H
 
@@ -12,8 +14,8 @@
 #include "model/track.h"
 #include "model/value.h"
 
-#define YG_BATCH_ROWS_MAX (1u << 20)   // rows per batch (they number 20 bits in _seq)
-#define YG_BATCH_COLUMNS_MAX 4000u     // more distinct attribute paths in one body: ELIMIT
+#define YG_BATCH_ROWS_MAX (1u << 20) // rows per batch (they number 20 bits in _seq)
+#define YG_BATCH_COLUMNS_MAX 4000u   // more distinct attribute paths in one body: ELIMIT
 
 // One column: value k belongs to row rows[k]; rows ascend.
 struct yg_batch_col {
@@ -32,9 +34,11 @@ struct yg_batch_col {
     int64_t *i64; // I64, BOOL
     double *f64;
     yg_id128 *ids;
-    // private: interning table
+    // private: interning table, and the next column of the same name (index + 1, 0 = none)
     uint32_t *own_slots;
     uint32_t own_slot_cap;
+    uint32_t own_value_cap; // of codes or strs
+    uint32_t own_next_same;
 };
 
 struct yg_batch {
@@ -47,10 +51,10 @@ struct yg_batch {
     struct yg_map own_index;
     struct yg_buf own_bodies[2]; // bytes that values borrow from
     uint32_t own_body_count;
-    uint64_t body_bytes;  // size of the decoded body, for accounting
-    yg_str digest;        // 16 bytes: hash of (key, path, body), or empty; see the WAL's resend rule
+    uint64_t body_bytes; // size of the decoded body, for accounting
+    yg_str digest;       // 16 bytes: hash of (key, path, body), or empty; see the WAL's resend rule
     int64_t received_ns;
-    uint64_t sequence;    // set by the store's append
+    uint64_t sequence; // set by the store's append
 };
 
 // limit_bytes bounds the arena. NULL when the room has no memory.
@@ -68,13 +72,16 @@ void yg_batch_row_drop(struct yg_batch *b);
 yg_rc yg_batch_col(struct yg_batch *b, yg_str name, enum yg_type type, uint32_t *ret_col,
                    struct yg_err *err) YG_MUST_USE;
 // Sets the open row's value in a column; strings are borrowed (arena or kept body keeps them).
-yg_rc yg_batch_put_str(struct yg_batch *b, uint32_t col, yg_str v, struct yg_err *err) YG_MUST_USE; // STR, JSON
-yg_rc yg_batch_put_i64(struct yg_batch *b, uint32_t col, int64_t v, struct yg_err *err) YG_MUST_USE; // I64, BOOL
+yg_rc yg_batch_put_str(struct yg_batch *b, uint32_t col, yg_str v,
+                       struct yg_err *err) YG_MUST_USE; // STR, JSON
+yg_rc yg_batch_put_i64(struct yg_batch *b, uint32_t col, int64_t v,
+                       struct yg_err *err) YG_MUST_USE; // I64, BOOL
 yg_rc yg_batch_put_f64(struct yg_batch *b, uint32_t col, double v, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_batch_put_id(struct yg_batch *b, uint32_t col, yg_id128 v, struct yg_err *err) YG_MUST_USE;
 // The same by name.
 yg_rc yg_batch_set_str(struct yg_batch *b, yg_str name, yg_str v, struct yg_err *err) YG_MUST_USE;
-yg_rc yg_batch_set_json(struct yg_batch *b, yg_str name, yg_str json, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_batch_set_json(struct yg_batch *b, yg_str name, yg_str json,
+                        struct yg_err *err) YG_MUST_USE;
 yg_rc yg_batch_set_i64(struct yg_batch *b, yg_str name, int64_t v, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_batch_set_f64(struct yg_batch *b, yg_str name, double v, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_batch_set_bool(struct yg_batch *b, yg_str name, bool v, struct yg_err *err) YG_MUST_USE;
@@ -92,8 +99,10 @@ bool yg_batch_col_value(const struct yg_batch_col *c, uint32_t row, struct yg_va
 // Removes the rows whose bit in `drop` is set (row numbers close up).
 yg_rc yg_batch_remove(struct yg_batch *b, const uint64_t *drop, struct yg_err *err) YG_MUST_USE;
 
-// WAL payload: column form with dictionaries, by byte offset in docs/formats/wal.md; decode gives a batch of its own.
+// WAL payload: column form with dictionaries, by byte offset in docs/formats/wal.md; decode gives a
+// batch of its own.
 yg_rc yg_batch_encode(const struct yg_batch *b, struct yg_buf *out, struct yg_err *err) YG_MUST_USE;
-yg_rc yg_batch_decode(yg_str in, size_t limit_bytes, struct yg_batch **ret_batch, struct yg_err *err) YG_MUST_USE; // ECORRUPT
+yg_rc yg_batch_decode(yg_str in, size_t limit_bytes, struct yg_batch **ret_batch,
+                      struct yg_err *err) YG_MUST_USE; // ECORRUPT
 
 #endif

@@ -16,12 +16,15 @@ enum yg_node_kind {
     YG_NODE_OR,     // children
     YG_NODE_NOT,    // one child
     YG_NODE_EXISTS, // field
-    YG_NODE_TERM,   // field = text (exact, whole value); numbers compare as numbers where the column is one
-    YG_NODE_GLOB,   // field matches text with * and ? (escapes undone into `glob` pieces by the parser: see text)
-    YG_NODE_RANGE,  // field between lo and hi
-    YG_NODE_CIDR,   // field in one of the blocks
-    YG_NODE_TOKEN,  // free word: one token of the message (no case); with `wild`, the token may hold * and ?
-    YG_NODE_PHRASE, // free "two words": phrase in the message (no case, token borders)
+    YG_NODE_TERM,  // field = text (exact, whole value); numbers compare as numbers where the column
+                   // is one
+    YG_NODE_GLOB,  // field matches text with * and ? (escapes undone into `glob` pieces by the
+                   // parser: see text)
+    YG_NODE_RANGE, // field between lo and hi
+    YG_NODE_CIDR,  // field in one of the blocks
+    YG_NODE_TOKEN, // free word: one token of the message (no case); with `wild`, the token may hold
+                   // * and ?
+    YG_NODE_PHRASE,   // free "two words": phrase in the message (no case, token borders)
     YG_NODE_FULLTEXT, // *:word – every attribute and the message (no case)
     YG_NODE_KIND_COUNT
 };
@@ -35,7 +38,8 @@ enum yg_field_kind {
 
 struct yg_field {
     enum yg_field_kind kind;
-    yg_str name; // column name for RESERVED and ATTR ("service", "@http.status_code"); tag key for TAG
+    yg_str
+        name; // column name for RESERVED and ATTR ("service", "@http.status_code"); tag key for TAG
 };
 
 // 16-byte address (IPv4 mapped) and prefix length in bits of it (so IPv4 /8 is 104).
@@ -48,10 +52,12 @@ struct yg_node {
     enum yg_node_kind kind;
     struct yg_field field;
     // TERM, TOKEN, PHRASE, FULLTEXT: the text, escapes undone.
-    // GLOB (and wild TOKEN, FULLTEXT): pattern in which \x01 stands for '*' and \x02 for '?'; all else literal.
+    // GLOB (and wild TOKEN, FULLTEXT): pattern in which \x01 stands for '*' and \x02 for '?'; all
+    // else literal.
     yg_str text;
     bool wild;
-    // RANGE: lo/hi as doubles when numeric, and as text for string columns; unbounded sides have has_lo/has_hi false.
+    // RANGE: lo/hi as doubles when numeric, and as text for string columns; unbounded sides have
+    // has_lo/has_hi false.
     bool has_lo, has_hi, lo_open, hi_open;
     double lo_f64, hi_f64;
     bool lo_numeric, hi_numeric;
@@ -69,30 +75,37 @@ struct yg_time_range { // [from_ns, to_ns)
     int64_t to_ns;
 };
 
-enum yg_agg { YG_AGG_COUNT, YG_AGG_CARDINALITY, YG_AGG_SUM, YG_AGG_MIN, YG_AGG_MAX, YG_AGG_AVG,
-              YG_AGG_PERCENTILE, // `q`
-              YG_AGG_KIND_COUNT };
+enum yg_agg {
+    YG_AGG_COUNT,
+    YG_AGG_CARDINALITY,
+    YG_AGG_SUM,
+    YG_AGG_MIN,
+    YG_AGG_MAX,
+    YG_AGG_AVG,
+    YG_AGG_PERCENTILE, // `q`
+    YG_AGG_KIND_COUNT
+};
 
 struct yg_compute {
     enum yg_agg agg;
     double q;               // 0–1 for PERCENTILE
     struct yg_field metric; // not for COUNT
-    bool timeseries;        // one value per `interval_ns` bucket (aligned to 1970) instead of one in all
+    bool timeseries; // one value per `interval_ns` bucket (aligned to 1970) instead of one in all
     int64_t interval_ns;
 };
 
 struct yg_group_by {
     struct yg_field facet;
-    uint32_t limit;          // top groups kept at this level; 0 = 10
-    bool sort_alphabetical;  // by the facet's value instead of a measure
+    uint32_t limit;         // top groups kept at this level; 0 = 10
+    bool sort_alphabetical; // by the facet's value instead of a measure
     bool sort_ascending;
-    struct yg_compute sort;  // measure to sort by (total)
-    bool has_sort_measure;   // false: the first compute
-    bool has_missing;        // rows without the facet count under `missing`
+    struct yg_compute sort; // measure to sort by (total)
+    bool has_sort_measure;  // false: the first compute
+    bool has_missing;       // rows without the facet count under `missing`
     yg_str missing;
     bool has_total;
     yg_str total;
-    bool histogram;          // numeric facet cut into intervals [min, max)
+    bool histogram; // numeric facet cut into intervals [min, max)
     double hist_interval, hist_min, hist_max;
 };
 
@@ -121,7 +134,7 @@ struct yg_event_query {
     uint32_t group_count;
     uint32_t groups_max; // 0 = 10,000
     // both
-    int64_t deadline_mono_ns; // 0 = none
+    int64_t deadline_mono_ns;    // 0 = none
     bool (*canceled)(void *arg); // asked between granules; may be NULL
     void *canceled_arg;
 };

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tracks of rows, and the columns that every row of a track has. Names are those of the search language.
+// Tracks of rows, and the columns that every row of a track has. Names are those of the search
+// language.
 //
-// Column names. Reserved attributes stand bare ("service", "trace_id"). A client's attribute is "@" + its dotted
-// path ("@http.status_code"; nested objects are flattened, arrays stay one JSON column). The tag set of a row is
-// one STR column "tags": "env:prod,team:booking", in the order sent, commas inside a tag replaced by '_'.
-// Names that begin with "_" are yagura's own and never shown as attributes.
+// Column names. Reserved attributes stand bare ("service", "trace_id"). A client's attribute is "@"
+// + its dotted path ("@http.status_code"; nested objects are flattened, arrays stay one JSON
+// column). The tag set of a row is one STR column "tags": "env:prod,team:booking", in the order
+// sent, commas inside a tag replaced by '_'. Names that begin with "_" are yagura's own and never
+// shown as attributes.
 #ifndef YG_MODEL_TRACK_H
 #define YG_MODEL_TRACK_H
 
@@ -22,22 +24,28 @@ enum yg_track {
 const char *yg_track_name(enum yg_track track); // "logs", "spans", "traces", "events"
 
 // Every track.
-#define YG_COL_TIME "timestamp" // I64, ns since 1970: logs' and events' time, a span's or trace's start
-#define YG_COL_SEQ "_seq"       // I64, the row's own number: WAL sequence << 20 | row in batch; set by the store
-#define YG_COL_TAGS "tags"      // STR
+#define YG_COL_TIME                                                                                \
+    "timestamp" // I64, ns since 1970: logs' and events' time, a span's or trace's start
+#define YG_COL_SEQ                                                                                 \
+    "_seq" // I64, the row's own number: WAL sequence << 20 | row in batch; set by the store
+#define YG_COL_TAGS "tags" // STR
 #define YG_COL_SERVICE "service"
 #define YG_COL_HOST "host"
-#define YG_COL_STATUS "status" // logs: emergency … debug, ok; spans: ok, error; checks: ok, warning, critical, unknown
+#define YG_COL_STATUS                                                                              \
+    "status" // logs: emergency … debug, ok; spans: ok, error; checks: ok, warning, critical,
+             // unknown
 
-// Logs: also message (STR), source (STR), trace_id (ID, when the row carries one), span_id (I64 bits of u64).
+// Logs: also message (STR), source (STR), trace_id (ID, when the row carries one), span_id (I64
+// bits of u64).
 #define YG_COL_MESSAGE "message"
 #define YG_COL_SOURCE "source"
 #define YG_COL_TRACE_ID "trace_id"
 #define YG_COL_SPAN_ID "span_id"
 
-// Spans: timestamp = start; trace_id ID, span_id, parent_id (I64 bits of u64, 0 = none), duration (I64 ns), service,
-// operation_name, resource_name, type, env, host, status; meta → "@key" STR, metrics → "@key" F64 (I64 when whole and
-// sent as an integer is not kept apart: metrics are F64), meta_struct → "@key" JSON,
+// Spans: timestamp = start; trace_id ID, span_id, parent_id (I64 bits of u64, 0 = none), duration
+// (I64 ns), service, operation_name, resource_name, type, env, host, status; meta → "@key" STR,
+// metrics → "@key" F64 (I64 when whole and sent as an integer is not kept apart: metrics are F64),
+// meta_struct → "@key" JSON,
 // "_links", "_events" JSON (arrays as the agent protocol's v0.4 maps name the members).
 #define YG_COL_PARENT_ID "parent_id"
 #define YG_COL_DURATION "duration"
@@ -48,13 +56,17 @@ const char *yg_track_name(enum yg_track track); // "logs", "spans", "traces", "e
 #define YG_COL_LINKS "_links"
 #define YG_COL_SPAN_EVENTS "_events"
 
-// Traces: timestamp = start of the earliest span; trace_id, duration (ns, earliest start to latest end), service,
-// operation_name, resource_name, env, status of the root (or of the earliest span while the root is unknown),
-// "@span_count", "@error_count", "@root_duration", "@longest_gap", "@top_repeat_count" I64, "@top_repeat" STR,
-// "@services" JSON array of text, "@cold_start" BOOL, "_version" I64 (number of spans it was made of; the largest wins).
+// Traces: timestamp = start of the earliest span; trace_id, duration (ns, earliest start to latest
+// end), service, operation_name, resource_name, env, status of the root (or of the earliest span
+// while the root is unknown),
+// "@span_count", "@error_count", "@root_duration", "@longest_gap", "@top_repeat_count" I64,
+// "@top_repeat" STR,
+// "@services" JSON array of text, "@cold_start" BOOL, "_version" I64 (number of spans it was made
+// of; the largest wins).
 #define YG_COL_VERSION "_version"
 
-// Events: message (text), "@title", "@alert_type", "@priority", "@aggregation_key", source; service checks also
+// Events: message (text), "@title", "@alert_type", "@priority", "@aggregation_key", source; service
+// checks also
 // "@check" (name), status. "@evt.kind" = "event" or "service_check".
 
 #endif
