@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls that yagura never makes; force-included into every file, so that using one does not compile.
+// Calls that yagura never makes; force-included into every file, so that using one does not
+// compile.
 #ifndef YG_BASE_BANNED_H
 #define YG_BASE_BANNED_H
 
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #undef alloca
-#pragma GCC poison strcpy strcat sprintf vsprintf strtok gmtime localtime rand srand atoi atol atof alloca
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok gmtime localtime rand srand atoi atol     \
+    atof alloca
 
 #endif

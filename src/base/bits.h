@@ -10,10 +10,18 @@
 
 #define YG_BITS_WORDS(n) (((n) + 63u) / 64u)
 
-static inline bool yg_bits_get(const uint64_t *b, uint32_t i) { return (b[i >> 6] >> (i & 63)) & 1; }
-static inline void yg_bits_set(uint64_t *b, uint32_t i) { b[i >> 6] |= UINT64_C(1) << (i & 63); }
-static inline void yg_bits_clear(uint64_t *b, uint32_t i) { b[i >> 6] &= ~(UINT64_C(1) << (i & 63)); }
-static inline void yg_bits_zero(uint64_t *b, uint32_t n) { memset(b, 0, YG_BITS_WORDS(n) * 8); }
+static inline bool yg_bits_get(const uint64_t *b, uint32_t i) {
+    return (b[i >> 6] >> (i & 63)) & 1;
+}
+static inline void yg_bits_set(uint64_t *b, uint32_t i) {
+    b[i >> 6] |= UINT64_C(1) << (i & 63);
+}
+static inline void yg_bits_clear(uint64_t *b, uint32_t i) {
+    b[i >> 6] &= ~(UINT64_C(1) << (i & 63));
+}
+static inline void yg_bits_zero(uint64_t *b, uint32_t n) {
+    memset(b, 0, YG_BITS_WORDS(n) * 8);
+}
 static inline void yg_bits_fill(uint64_t *b, uint32_t n) {
     memset(b, 0xff, YG_BITS_WORDS(n) * 8);
     if (n & 63)

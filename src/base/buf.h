@@ -30,7 +30,9 @@ void yg_buf_putc(struct yg_buf *b, char c);
 void yg_buf_printf(struct yg_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 yg_rc yg_buf_ok(const struct yg_buf *b, struct yg_err *err) YG_MUST_USE; // ELIMIT if one was cut
 
-static inline yg_str yg_buf_str(const struct yg_buf *b) { return (yg_str){b->ptr, b->len}; }
+static inline yg_str yg_buf_str(const struct yg_buf *b) {
+    return (yg_str){b->ptr, b->len};
+}
 // Hands the content over: *ret_buf owns it, b is empty.
 void yg_buf_move(struct yg_buf *b, struct yg_buf *ret_buf);
 

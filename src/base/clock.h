@@ -16,8 +16,12 @@ struct yg_clock {
 };
 
 extern const struct yg_clock yg_clock_system;
-static inline int64_t yg_now_ns(const struct yg_clock *c) { return c->now_ns(c); }
-static inline int64_t yg_mono_ns(const struct yg_clock *c) { return c->mono_ns(c); }
+static inline int64_t yg_now_ns(const struct yg_clock *c) {
+    return c->now_ns(c);
+}
+static inline int64_t yg_mono_ns(const struct yg_clock *c) {
+    return c->mono_ns(c);
+}
 
 // A clock that stands still at fake_ns (wall and monotonic) until the test moves it.
 struct yg_clock yg_clock_fake(int64_t now_ns);
@@ -25,7 +29,8 @@ struct yg_clock yg_clock_fake(int64_t now_ns);
 #define YG_TIME_TEXT_BYTES 40
 // "2026-02-03T03:00:12.345Z" (milliseconds, UTC); returns the text's length.
 size_t yg_time_format_iso(int64_t ns, char out[YG_TIME_TEXT_BYTES]);
-// ISO 8601 date-time with zone (Z, ±hh:mm; none = UTC), fraction up to ns. False when it is not one.
+// ISO 8601 date-time with zone (Z, ±hh:mm; none = UTC), fraction up to ns. False when it is not
+// one.
 bool yg_time_parse_iso(yg_str s, int64_t *ret_ns);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// yagura's own metrics: counters and gauges by name and tags, read by main for /metrics and for itself.
+// yagura's own metrics: counters and gauges by name and tags, read by main for /metrics and for
+// itself.
 #ifndef YG_BASE_COUNTER_H
 #define YG_BASE_COUNTER_H
 
@@ -16,8 +17,8 @@ struct yg_counter {
     struct yg_counter *next;
 };
 
-// Finds or makes the counter; name and tags are copied. Slow (a lock): keep the pointer. At most 4,096
-// counters exist; past that a shared overflow counter is returned, so callers never get NULL.
+// Finds or makes the counter; name and tags are copied. Slow (a lock): keep the pointer. At most
+// 4,096 counters exist; past that a shared overflow counter is returned, so callers never get NULL.
 struct yg_counter *yg_counter_get(enum yg_counter_kind kind, const char *name, const char *tags);
 static inline void yg_counter_add(struct yg_counter *c, int64_t n) {
     atomic_fetch_add_explicit(&c->value, n, memory_order_relaxed);

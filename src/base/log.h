@@ -18,7 +18,8 @@ struct yg_log_kv {
 };
 #define YG_KV_STR(k, v) ((struct yg_log_kv){.key = (k), .kind = YG_KV_STR_KIND, .str = (v)})
 #define YG_KV_C(k, v) ((struct yg_log_kv){.key = (k), .kind = YG_KV_STR_KIND, .str = yg_str_c(v)})
-#define YG_KV_INT(k, v) ((struct yg_log_kv){.key = (k), .kind = YG_KV_INT_KIND, .i64 = (int64_t)(v)})
+#define YG_KV_INT(k, v)                                                                            \
+    ((struct yg_log_kv){.key = (k), .kind = YG_KV_INT_KIND, .i64 = (int64_t)(v)})
 #define YG_KV_F64(k, v) ((struct yg_log_kv){.key = (k), .kind = YG_KV_F64_KIND, .f64 = (v)})
 
 void yg_log_level_set(enum yg_log_level level);
@@ -29,7 +30,8 @@ bool yg_log_level_parse(yg_str name, enum yg_log_level *ret_level);
     do {                                                                                           \
         static struct yg_log_site site_;                                                           \
         const struct yg_log_kv kv_[] = {{.key = NULL}, ##__VA_ARGS__};                             \
-        yg_log_write(&site_, (level), (room), (message), kv_ + 1, sizeof(kv_) / sizeof(kv_[0]) - 1); \
+        yg_log_write(&site_, (level), (room), (message), kv_ + 1,                                  \
+                     sizeof(kv_) / sizeof(kv_[0]) - 1);                                            \
     } while (0)
 
 struct yg_log_site {

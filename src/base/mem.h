@@ -8,15 +8,15 @@
 
 enum yg_mem_tag {
     YG_MEM_BASE,
-    YG_MEM_NET,      // connections, request bodies
-    YG_MEM_INTAKE,   // decoding and pipeline
-    YG_MEM_STORE,    // builders, memory segments
-    YG_MEM_TRACES,   // open traces
-    YG_MEM_METRICS,  // metric heads, series registry
-    YG_MEM_QUERY,    // queries
-    YG_MEM_CACHE,    // decoded chunks, partials
-    YG_MEM_META,     // configuration
-    YG_MEM_MONITOR,  // monitor state
+    YG_MEM_NET,     // connections, request bodies
+    YG_MEM_INTAKE,  // decoding and pipeline
+    YG_MEM_STORE,   // builders, memory segments
+    YG_MEM_TRACES,  // open traces
+    YG_MEM_METRICS, // metric heads, series registry
+    YG_MEM_QUERY,   // queries
+    YG_MEM_CACHE,   // decoded chunks, partials
+    YG_MEM_META,    // configuration
+    YG_MEM_MONITOR, // monitor state
     YG_MEM_TAG_COUNT
 };
 
@@ -28,12 +28,13 @@ void *yg_realloc(enum yg_mem_tag tag, void *ptr, size_t bytes);
 // NULL where the room's limit (or the system) has no more. For sizes that come from outside.
 void *yg_try_alloc(enum yg_mem_tag tag, size_t bytes) __attribute__((malloc));
 void *yg_try_realloc(enum yg_mem_tag tag, void *ptr, size_t bytes);
-void yg_free(enum yg_mem_tag tag, void *ptr); // NULL is fine
+void yg_free(enum yg_mem_tag tag, void *ptr);                       // NULL is fine
 char *yg_strndup(enum yg_mem_tag tag, const char *ptr, size_t len); // NUL-terminated copy
 
 // Charge without allocating (negative gives back); false when the room's limit would be passed.
 bool yg_mem_charge(enum yg_mem_tag tag, int64_t bytes);
-void yg_mem_limit_set(enum yg_mem_tag tag, int64_t limit_bytes); // 0 = no limit; before threads start
+void yg_mem_limit_set(enum yg_mem_tag tag,
+                      int64_t limit_bytes); // 0 = no limit; before threads start
 int64_t yg_mem_limit(enum yg_mem_tag tag);
 int64_t yg_mem_used(enum yg_mem_tag tag);
 bool yg_mem_over(enum yg_mem_tag tag); // used > limit: new work is to be refused

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Assertions that stay on in release builds, and the panic behind them. Never for input from outside.
+// Assertions that stay on in release builds, and the panic behind them. Never for input from
+// outside.
 #ifndef YG_BASE_PANIC_H
 #define YG_BASE_PANIC_H
 

@@ -150,7 +150,10 @@ static bool take_background(struct yg_pool *pool, struct task *ret_task) {
         pool->background_running >= pool->background_max)
         return false;
     pool->background_running++;
-    *ret_task = (struct task){.job = ring_pop(&pool->lanes[YG_LANE_BACKGROUND]), .background = true};
+    *ret_task = (struct task){
+        .job = ring_pop(&pool->lanes[YG_LANE_BACKGROUND]),
+        .background = true,
+    };
     return true;
 }
 
@@ -228,7 +231,9 @@ struct yg_pool *yg_pool_create(const struct yg_pool_options *options) {
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     for (int i = 0; i < YG_LANE_COUNT; i++) {
-        uint32_t cap = options->lane_capacity[i] ? options->lane_capacity[i] : LANE_CAPACITY_DEFAULT;
+        uint32_t cap = options->lane_capacity[i];
+        if (cap == 0)
+            cap = LANE_CAPACITY_DEFAULT;
         pool->lanes[i].cap = cap;
         pool->lanes[i].slots = yg_calloc(YG_MEM_BASE, cap, sizeof(struct job));
     }

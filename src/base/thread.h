@@ -18,7 +18,7 @@ enum yg_lane {
 struct yg_pool;
 
 struct yg_pool_options {
-    uint32_t worker_count; // 0 = number of cores, at least 2
+    uint32_t worker_count;                 // 0 = number of cores, at least 2
     uint32_t lane_capacity[YG_LANE_COUNT]; // queued jobs; 0 = 4,096
 };
 
@@ -35,8 +35,10 @@ struct yg_strand;
 struct yg_strand *yg_strand_create(struct yg_pool *pool, uint32_t capacity);
 void yg_strand_destroy(struct yg_strand *strand); // waits until it is empty
 // Never fails for want of a worker: the strand keeps its own queue. YG_EBUSY at its capacity.
-yg_rc yg_strand_submit(struct yg_strand *strand, yg_job_fn fn, void *arg, struct yg_err *err) YG_MUST_USE;
-// As submit, but goes past the capacity: for work that was already acknowledged or must not be lost.
+yg_rc yg_strand_submit(struct yg_strand *strand, yg_job_fn fn, void *arg,
+                       struct yg_err *err) YG_MUST_USE;
+// As submit, but goes past the capacity: for work that was already acknowledged or must not be
+// lost.
 void yg_strand_force(struct yg_strand *strand, yg_job_fn fn, void *arg);
 uint32_t yg_strand_depth(const struct yg_strand *strand);
 // Runs fn on the strand and returns when it has run. Never call it from a job of the same strand.

@@ -11,6 +11,6 @@ size_t yg_utf8_check(yg_str s);
 uint32_t yg_utf8_next(yg_str s, size_t *at);
 size_t yg_utf8_put(uint32_t cp, char out[4]); // bytes written
 uint32_t yg_utf8_fold(uint32_t cp);           // simple case folding (towlower over Unicode)
-bool yg_utf8_is_word(uint32_t cp);            // letter, digit or '_': what a search token is made of
+bool yg_utf8_is_word(uint32_t cp); // letter, digit or '_': what a search token is made of
 
 #endif

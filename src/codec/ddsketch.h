@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DDSketch as Datadog's agents make it: γ = 1 + 2/128, keys are int16-sized logarithms, bins merge by adding.
+// DDSketch as Datadog's agents make it: γ = 1 + 2/128, keys are int16-sized logarithms, bins merge
+// by adding.
 #ifndef YG_CODEC_DDSKETCH_H
 #define YG_CODEC_DDSKETCH_H
 
@@ -28,15 +29,16 @@ struct yg_sketch {
 
 void yg_sketch_fini(struct yg_sketch *s);
 void yg_sketch_reset(struct yg_sketch *s);
-int32_t yg_sketch_key(double value);   // relative error ≤ 1/128
+int32_t yg_sketch_key(double value); // relative error ≤ 1/128
 double yg_sketch_value(int32_t key);
 void yg_sketch_add(struct yg_sketch *s, double value, double count);
-void yg_sketch_add_bin(struct yg_sketch *s, int32_t key, double count); // bins only, no summary
+void yg_sketch_add_bin(struct yg_sketch *s, int32_t key, double count);     // bins only, no summary
 void yg_sketch_merge(struct yg_sketch *into, const struct yg_sketch *from); // exact
 // q in 0–1; NaN when empty. Clamped to [min, max].
 double yg_sketch_quantile(const struct yg_sketch *s, double q);
 // Compact bytes for WAL and segments (varint keys delta-coded), and back. ECORRUPT.
 void yg_sketch_encode(const struct yg_sketch *s, struct yg_buf *out);
-yg_rc yg_sketch_decode(yg_str in, size_t *at, struct yg_sketch *out, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_sketch_decode(yg_str in, size_t *at, struct yg_sketch *out,
+                       struct yg_err *err) YG_MUST_USE;
 
 #endif

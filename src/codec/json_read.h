@@ -42,9 +42,11 @@ struct yg_json {
 
 void yg_json_init(struct yg_json *j, yg_str in, struct yg_arena *arena);
 // Next token. EINPUT: "JSON at byte 17: …". ENOMEM.
-yg_rc yg_json_next(struct yg_json *j, struct yg_json_token *ret_token, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_json_next(struct yg_json *j, struct yg_json_token *ret_token,
+                   struct yg_err *err) YG_MUST_USE;
 // Having read the BEGIN, KEY or any first token `t` of a value, skips the rest of that value.
-yg_rc yg_json_skip(struct yg_json *j, const struct yg_json_token *t, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_json_skip(struct yg_json *j, const struct yg_json_token *t,
+                   struct yg_err *err) YG_MUST_USE;
 // The same, and gives the value's text as it stands in the input. Borrow: until the input goes.
 yg_rc yg_json_raw(struct yg_json *j, const struct yg_json_token *t, yg_str *ret_raw,
                   struct yg_err *err) YG_MUST_USE;
@@ -55,9 +57,9 @@ struct yg_json_node {
     bool boolean;
     int64_t i64;
     double f64;
-    yg_str str; // string value, or a number's text
-    yg_str key; // when it is a member
-    yg_str raw; // the value's text in the input
+    yg_str str;                 // string value, or a number's text
+    yg_str key;                 // when it is a member
+    yg_str raw;                 // the value's text in the input
     struct yg_json_node *child; // first member or element
     struct yg_json_node *next;  // sibling
     uint32_t count;             // members or elements
@@ -69,8 +71,8 @@ yg_rc yg_json_parse(yg_str in, struct yg_arena *arena, struct yg_json_node **ret
 const struct yg_json_node *yg_json_get(const struct yg_json_node *node, const char *key);
 // Dotted path: yg_json_path(root, "data.attributes.name").
 const struct yg_json_node *yg_json_path(const struct yg_json_node *node, const char *dotted);
-bool yg_json_is(const struct yg_json_node *node, enum yg_json_kind kind); // NULL-safe
-yg_str yg_json_str_or(const struct yg_json_node *node, yg_str otherwise); // STRING only
+bool yg_json_is(const struct yg_json_node *node, enum yg_json_kind kind);   // NULL-safe
+yg_str yg_json_str_or(const struct yg_json_node *node, yg_str otherwise);   // STRING only
 int64_t yg_json_i64_or(const struct yg_json_node *node, int64_t otherwise); // INT or whole DOUBLE
 double yg_json_f64_or(const struct yg_json_node *node, double otherwise);
 bool yg_json_bool_or(const struct yg_json_node *node, bool otherwise);

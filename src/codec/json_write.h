@@ -23,11 +23,12 @@ void yg_jw_key(struct yg_json_writer *w, yg_str key);
 void yg_jw_str(struct yg_json_writer *w, yg_str s); // invalid UTF-8 becomes U+FFFD
 void yg_jw_i64(struct yg_json_writer *w, int64_t v);
 void yg_jw_u64(struct yg_json_writer *w, uint64_t v);
-void yg_jw_f64(struct yg_json_writer *w, double v); // shortest text that reads back; NaN, inf → null
+void yg_jw_f64(struct yg_json_writer *w,
+               double v); // shortest text that reads back; NaN, inf → null
 void yg_jw_f64_float(struct yg_json_writer *w, double v); // as f64, but whole numbers keep ".0"
 void yg_jw_bool(struct yg_json_writer *w, bool v);
 void yg_jw_null(struct yg_json_writer *w);
-void yg_jw_raw(struct yg_json_writer *w, yg_str json);  // a whole value, already JSON
+void yg_jw_raw(struct yg_json_writer *w, yg_str json);   // a whole value, already JSON
 void yg_jw_i64_str(struct yg_json_writer *w, int64_t v); // "123" – for ids and ns
 void yg_jw_u64_str(struct yg_json_writer *w, uint64_t v);
 // key + value in one call

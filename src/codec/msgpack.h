@@ -6,8 +6,18 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum yg_mp_kind { YG_MP_NIL, YG_MP_BOOL, YG_MP_UINT, YG_MP_INT, YG_MP_F64, YG_MP_STR, YG_MP_BIN,
-                  YG_MP_ARRAY, YG_MP_MAP, YG_MP_EXT };
+enum yg_mp_kind {
+    YG_MP_NIL,
+    YG_MP_BOOL,
+    YG_MP_UINT,
+    YG_MP_INT,
+    YG_MP_F64,
+    YG_MP_STR,
+    YG_MP_BIN,
+    YG_MP_ARRAY,
+    YG_MP_MAP,
+    YG_MP_EXT
+};
 
 struct yg_mp {
     yg_str in;
@@ -26,15 +36,20 @@ struct yg_mp_token {
     size_t at;
 };
 
-static inline void yg_mp_init(struct yg_mp *r, yg_str in) { *r = (struct yg_mp){.in = in}; }
+static inline void yg_mp_init(struct yg_mp *r, yg_str in) {
+    *r = (struct yg_mp){.in = in};
+}
 // All errors are EINPUT "msgpack at byte N: …". A count larger than the bytes left is refused.
 yg_rc yg_mp_next(struct yg_mp *r, struct yg_mp_token *ret_token, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_mp_skip(struct yg_mp *r, struct yg_err *err) YG_MUST_USE; // one whole value, depth ≤ 128
 yg_rc yg_mp_array(struct yg_mp *r, uint32_t *ret_count, struct yg_err *err) YG_MUST_USE; // nil → 0
-yg_rc yg_mp_map(struct yg_mp *r, uint32_t *ret_count, struct yg_err *err) YG_MUST_USE;   // nil → 0
-yg_rc yg_mp_str(struct yg_mp *r, yg_str *ret_str, struct yg_err *err) YG_MUST_USE; // str or bin; nil → ""
-yg_rc yg_mp_i64(struct yg_mp *r, int64_t *ret_value, struct yg_err *err) YG_MUST_USE; // any number; u64 wraps
-yg_rc yg_mp_u64(struct yg_mp *r, uint64_t *ret_value, struct yg_err *err) YG_MUST_USE; // negative wraps
+yg_rc yg_mp_map(struct yg_mp *r, uint32_t *ret_count, struct yg_err *err) YG_MUST_USE; // nil → 0
+yg_rc yg_mp_str(struct yg_mp *r, yg_str *ret_str,
+                struct yg_err *err) YG_MUST_USE; // str or bin; nil → ""
+yg_rc yg_mp_i64(struct yg_mp *r, int64_t *ret_value,
+                struct yg_err *err) YG_MUST_USE; // any number; u64 wraps
+yg_rc yg_mp_u64(struct yg_mp *r, uint64_t *ret_value,
+                struct yg_err *err) YG_MUST_USE; // negative wraps
 yg_rc yg_mp_f64(struct yg_mp *r, double *ret_value, struct yg_err *err) YG_MUST_USE; // any number
 // Reads one value and appends it to out as JSON (bin as base64); for nested structures.
 yg_rc yg_mp_to_json(struct yg_mp *r, struct yg_buf *out, struct yg_err *err) YG_MUST_USE;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protocol Buffers wire format: pull reader over one message, and a writer. No schema, no allocation.
+// Protocol Buffers wire format: pull reader over one message, and a writer. No schema, no
+// allocation.
 #ifndef YG_CODEC_PROTOBUF_H
 #define YG_CODEC_PROTOBUF_H
 
@@ -26,11 +27,12 @@ static inline void yg_pb_init(struct yg_pb *r, yg_str in, size_t base) {
     *r = (struct yg_pb){.in = in, .base = base};
 }
 // *ret_more = false at the end. EINPUT "protobuf at byte N: …". Groups are refused.
-yg_rc yg_pb_next(struct yg_pb *r, struct yg_pb_field *ret_field, bool *ret_more, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_pb_next(struct yg_pb *r, struct yg_pb_field *ret_field, bool *ret_more,
+                 struct yg_err *err) YG_MUST_USE;
 // Reader over a BYTES field's message, with the right base.
 void yg_pb_sub(const struct yg_pb *r, const struct yg_pb_field *f, struct yg_pb *ret_sub);
-double yg_pb_f64(const struct yg_pb_field *f);  // FIXED64 bits as double
-float yg_pb_f32(const struct yg_pb_field *f);   // FIXED32 bits as float
+double yg_pb_f64(const struct yg_pb_field *f); // FIXED64 bits as double
+float yg_pb_f32(const struct yg_pb_field *f);  // FIXED32 bits as float
 int64_t yg_pb_zigzag(uint64_t v);
 // Next element of a packed or single repeated number: call until false. *at starts at 0.
 bool yg_pb_packed_varint(const struct yg_pb_field *f, size_t *at, uint64_t *ret_value);

@@ -8,7 +8,8 @@
 
 void yg_base64_put(struct yg_buf *b, yg_str s, bool url); // url: -_ and no padding
 // Standard or URL alphabet, padding optional. EINPUT names the offset.
-yg_rc yg_base64_decode(yg_str s, struct yg_arena *arena, yg_str *ret_bytes, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_base64_decode(yg_str s, struct yg_arena *arena, yg_str *ret_bytes,
+                       struct yg_err *err) YG_MUST_USE;
 void yg_hex_put(struct yg_buf *b, const void *ptr, size_t len);
 void yg_url_put(struct yg_buf *b, yg_str s); // percent-encodes all but unreserved characters
 // Percent-decodes; plus = '+' means blank. A bad escape stays as it is.

@@ -20,7 +20,8 @@ yg_rc yg_get_varint(struct yg_cursor *c, uint64_t *ret_value, struct yg_err *err
 yg_rc yg_get_svarint(struct yg_cursor *c, int64_t *ret_value, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_get_u32(struct yg_cursor *c, uint32_t *ret_value, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_get_u64(struct yg_cursor *c, uint64_t *ret_value, struct yg_err *err) YG_MUST_USE;
-yg_rc yg_get_bytes(struct yg_cursor *c, size_t len, yg_str *ret_bytes, struct yg_err *err) YG_MUST_USE; // Borrow
+yg_rc yg_get_bytes(struct yg_cursor *c, size_t len, yg_str *ret_bytes,
+                   struct yg_err *err) YG_MUST_USE;                                        // Borrow
 yg_rc yg_get_lenstr(struct yg_cursor *c, yg_str *ret_str, struct yg_err *err) YG_MUST_USE; // Borrow
 
 #endif
