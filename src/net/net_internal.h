@@ -18,17 +18,17 @@
 #define NET_UDP_MAGIC 0x75647073u
 
 // Limits of the room; the README lists them.
-#define NET_HEAD_MAX_BYTES (32u << 10)      // request line + header fields: 431 beyond
-#define NET_HEADERS_MAX 100                 // header fields: 431 beyond
+#define NET_HEAD_MAX_BYTES (32u << 10)        // request line + header fields: 431 beyond
+#define NET_HEADERS_MAX 100                   // header fields: 431 beyond
 #define NET_CHUNK_EXTRA_MAX_BYTES (16u << 10) // chunk extensions + trailers: 400 beyond
-#define NET_PENDING_MAX_BYTES (64u << 10)   // read ahead while a request is being answered
+#define NET_PENDING_MAX_BYTES (64u << 10)     // read ahead while a request is being answered
 #define NET_READ_BYTES (64u << 10)
-#define NET_DISCARD_MAX_BYTES (64u << 10)   // a refused body up to here is read, the connection lives
-#define NET_UNKNOWN_BODY_MAX_BYTES (1u << 20) // body of a request that no route knows
+#define NET_DISCARD_MAX_BYTES (64u << 10) // a refused body up to here is read, the connection lives
+#define NET_UNKNOWN_BODY_MAX_BYTES (1u << 20)     // body of a request that no route knows
 #define NET_LINGER_MAX_BYTES (UINT64_C(64) << 20) // read and dropped after a closing answer
 #define NET_LINGER_MS 2000
 #define NET_LINGER_REFUSED_MS 5000
-#define NET_WRITE_IDLE_MS 60000             // a peer that takes no byte for so long is dropped
+#define NET_WRITE_IDLE_MS 60000 // a peer that takes no byte for so long is dropped
 #define NET_ACK_POLL_MS 5
 #define NET_EXCHANGES_KEPT 32
 #define NET_BODY_KEPT_BYTES (16u << 10)
@@ -63,11 +63,11 @@ struct yg_loop {
     uv_timer_t ack;   // looks whether answers were acknowledged; runs only while one is waited for
     uv_timer_t grace; // end of a graceful stop
     struct yg_thread thread;
-    enum net_loop_phase phase;
-    bool closing; // loop thread: the last handles are being closed
+    _Atomic enum net_loop_phase phase; // written by the owner and the loop thread in turn
+    bool closing;                      // set by the loop thread under lock: the wake handle is gone
     int64_t grace_ms;
 
-    pthread_mutex_t lock; // guards the five members below
+    pthread_mutex_t lock; // guards the five members below and `closing` for other threads
     struct net_post *posts;
     uint32_t post_len;
     uint32_t post_cap;
@@ -94,7 +94,7 @@ struct net_router;
 struct net_match {
     const struct yg_route *route; // NULL: no such path
     void *ctx;
-    uint32_t allow;               // methods that the path knows
+    uint32_t allow; // methods that the path knows
     bool method_ok;
     yg_str raw_params[YG_HTTP_PATH_PARAMS_MAX]; // not decoded, inside the path
     uint32_t param_count;
@@ -113,7 +113,7 @@ void net_allow_text(uint32_t methods, char *out, size_t out_bytes);
 struct net_server_counters {
     struct yg_counter *open;
     struct yg_counter *accepted;
-    struct yg_counter *refused; // over connection_max
+    struct yg_counter *refused;   // over connection_max
     struct yg_counter *status[6]; // by class, [0] = none
     struct yg_counter *bytes_in;
     struct yg_counter *bytes_out;
@@ -139,7 +139,7 @@ struct yg_http_server {
     char address[128];
     struct net_conn *conns;
     uint32_t conn_count;
-    uint64_t body_bytes; // bodies in memory now
+    uint64_t body_bytes;          // bodies in memory now
     _Atomic uint32_t outstanding; // requests with a handler
     struct net_server_counters counters;
 };
@@ -178,19 +178,19 @@ struct net_conn {
     bool ack_listed;
     enum net_conn_state state;
     llhttp_t parser;
-    bool parser_dead;   // after an error or a refusal: bytes are only dropped
+    bool parser_dead; // after an error or a refusal: bytes are only dropped
     bool reading;
     bool peer_eof;
     bool peer_error;
     bool peer_loopback;
     bool pumping;
-    bool close_after;   // this answer ends the connection
-    bool linger_long;   // body not read: give the peer time to see the answer
+    bool close_after;       // this answer ends the connection
+    bool linger_long;       // body not read: give the peer time to see the answer
     struct net_exchange *x; // the request being read or answered
     struct yg_buf pending;  // read ahead
     size_t pending_at;
-    int64_t phase_ms;  // when the state was entered
-    int64_t byte_ms;   // last progress
+    int64_t phase_ms;       // when the state was entered
+    int64_t byte_ms;        // last progress
     uint64_t dropped_bytes; // while lingering
     uint64_t out_total;     // bytes given to the stream
     size_t queue_seen;      // write queue at the last look
@@ -227,16 +227,16 @@ struct net_exchange {
     size_t head_bytes;
     struct yg_http_header headers[NET_HEADERS_MAX];
     struct yg_buf body;
-    bool has_body;     // a body is announced
+    bool has_body; // a body is announced
     bool chunked;
     uint64_t body_announced; // content length
     size_t body_limit;
-    bool discard;            // read the body, keep nothing: an answer is already decided
+    bool discard; // read the body, keep nothing: an answer is already decided
     uint64_t discarded;
-    size_t extra_bytes;      // chunk extensions, trailers
+    size_t extra_bytes; // chunk extensions, trailers
     bool in_trailer;
-    uint64_t charged;        // of server->body_bytes
-    uint32_t allow;          // for 405
+    uint64_t charged; // of server->body_bytes
+    uint32_t allow;   // for 405
     bool http10;
     bool keep_alive;
     bool expect_continue;
@@ -263,8 +263,8 @@ struct net_exchange {
 
 // http_parse.c
 void net_parser_init(struct net_conn *conn);
-// Feeds bytes; returns how many were used. Sets conn->state to BUSY when a request is complete (then
-// conn->x is ready to be dispatched) and conn->x->refuse_status when it must be refused.
+// Feeds bytes; returns how many were used. Sets conn->state to BUSY when a request is complete
+// (then conn->x is ready to be dispatched) and conn->x->refuse_status when it must be refused.
 size_t net_parser_feed(struct net_conn *conn, const char *ptr, size_t len);
 // Notes the first refusal; later ones are ignored.
 void net_refuse(struct net_exchange *x, uint16_t status, const char *fmt, ...)
@@ -302,7 +302,7 @@ void net_loop_push_reply(struct net_exchange *x);
 void net_loop_conn_opened(struct yg_loop *loop);
 void net_loop_conn_closed(struct yg_loop *loop);
 void net_loop_tick_faster(struct yg_loop *loop); // ack timer on
-void net_loop_flush(struct yg_loop *loop);       // runs what was posted; owner, after the thread ended
+void net_loop_flush(struct yg_loop *loop); // runs what was posted; owner, after the thread ended
 yg_str net_loop_date(struct yg_loop *loop);
 
 // address.c

@@ -33,6 +33,19 @@ static bool is_rest(yg_str segment) {
     return is_param(segment) && segment.len >= 3 && segment.ptr[segment.len - 2] == '*';
 }
 
+// Takes the piece up to the next '/' off *rest; *ret_more: a '/' followed, so another piece (maybe empty).
+static yg_str next_segment(yg_str *rest, bool *ret_more) {
+    yg_str segment = *rest;
+    size_t slash = yg_str_find_char(*rest, '/', 0);
+    *ret_more = slash != SIZE_MAX;
+    if (*ret_more) {
+        segment.len = slash;
+        rest->ptr += slash + 1;
+        rest->len -= slash + 1;
+    }
+    return segment;
+}
+
 static struct router_node *child_for(struct net_router *router, struct router_node *at,
                                      yg_str segment) {
     if (is_param(segment)) {
@@ -59,15 +72,15 @@ static yg_rc add_row(struct net_router *router, const struct yg_route *row, void
     if (path.len == 0 || path.ptr[0] != '/' || row->handler == NULL)
         return yg_fail(err, YG_EINTERNAL, "route \"%s\": no leading / or no handler", row->path);
     yg_str rest = yg_str_sub(path, 1, path.len);
-    yg_str segment;
     struct router_node *at = &router->root;
-    uint32_t depth = 0;
     uint32_t params = 0;
-    while (yg_str_split(&rest, '/', &segment)) {
+    bool more = true;
+    for (uint32_t depth = 1; more; depth++) {
+        yg_str segment = next_segment(&rest, &more);
         params += is_param(segment);
-        if (++depth > NET_DEPTH_MAX || params > YG_HTTP_PATH_PARAMS_MAX)
+        if (depth > NET_DEPTH_MAX || params > YG_HTTP_PATH_PARAMS_MAX)
             return yg_fail(err, YG_EINTERNAL, "route \"%s\": too many segments", row->path);
-        if (is_rest(segment) && rest.ptr != NULL && rest.len > 0)
+        if (is_rest(segment) && more)
             return yg_fail(err, YG_EINTERNAL, "route \"%s\": {…*} must be last", row->path);
         at = child_for(router, at, segment);
         if (at == NULL)
@@ -163,13 +176,8 @@ static bool walk_from(struct walk *w, const struct router_node *node, yg_str res
     if (depth >= NET_DEPTH_MAX)
         return false;
     yg_str tail = rest;
-    yg_str segment = rest;
-    size_t slash = yg_str_find_char(rest, '/', 0);
-    bool tail_more = slash != SIZE_MAX;
-    if (tail_more) {
-        segment = yg_str_sub(rest, 0, slash);
-        tail = yg_str_sub(rest, slash + 1, rest.len);
-    }
+    bool tail_more = false;
+    yg_str segment = next_segment(&tail, &tail_more);
     for (const struct router_node *c = node->children; c != NULL; c = c->next)
         if (yg_str_eq(c->literal, segment) && walk_from(w, c, tail, tail_more, depth + 1))
             return true;
@@ -194,7 +202,6 @@ void net_router_find(const struct net_router *router, yg_str path, uint32_t meth
     if (path.len == 0 || path.ptr[0] != '/')
         return;
     struct walk w = {.method = method, .match = ret_match};
-    ret_match->method_ok = false;
     (void)walk_from(&w, &router->root, yg_str_sub(path, 1, path.len), true, 0);
 }
 
