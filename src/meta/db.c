@@ -40,7 +40,7 @@ static const char *const migrations[] = {
     "CREATE INDEX transition_monitor ON transition(monitor_id, at_ns);"
     "CREATE INDEX transition_at ON transition(at_ns);"
     "CREATE TABLE message(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
-    "  monitor_id INTEGER NOT NULL REFERENCES monitor(id) ON DELETE CASCADE,"
+    "  monitor_id INTEGER NOT NULL,"
     "  transition_id INTEGER NOT NULL REFERENCES transition(id) ON DELETE CASCADE, grp TEXT NOT NULL,"
     "  target TEXT NOT NULL, kind INTEGER NOT NULL, receiver TEXT NOT NULL, facts TEXT NOT NULL, state INTEGER NOT NULL,"
     "  attempts INTEGER NOT NULL, due_ns INTEGER NOT NULL, created_ns INTEGER NOT NULL, done_ns INTEGER NOT NULL,"
