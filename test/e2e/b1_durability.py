@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at random moments: what was acknowledged is there once, what was sent again is there once."""
+import collections
+import http.client
+import json
+import random
+import threading
+import time
+
+import msgpack
+import pytest
+from server import API_KEY, eventually, http_request
+
+SEED = random.SystemRandom().randrange(10**6)       # printed by a failing test
+
+
+class Sender(threading.Thread):
+    """Sends numbered batches of one kind until told to stop; knows which were acknowledged and which are in doubt."""
+
+    def __init__(self, node, kind, first):
+        super().__init__(daemon=True)
+        self.node, self.kind, self.next = node, kind, first
+        self.acked, self.doubt, self.stop = set(), [], threading.Event()
+
+    def numbers(self, batch):
+        return range(batch * 10, batch * 10 + 10)
+
+    def request(self, batch, now_s):
+        if self.kind == "logs":
+            rows = [{"message": f"row {n}", "service": "kill-logs", "n": n, "timestamp": now_s * 1000} for n in self.numbers(batch)]
+            return "api", "POST", "/api/v2/logs", json.dumps(rows).encode(), "application/json"
+        if self.kind == "spans":
+            rows = [{"service": "kill-spans", "name": "op", "resource": f"r{n % 7}", "trace_id": batch + 1, "span_id": n + 1,
+                     "parent_id": 0 if n % 10 == 0 else batch * 10 + 1, "start": now_s * 10**9 + n, "duration": 1000 + n, "error": 0,
+                     "meta": {"k": f"v{n}"}, "metrics": {"n": n}} for n in self.numbers(batch)]
+            return "agent", "PUT", "/v0.4/traces", msgpack.packb([rows]), "application/msgpack"
+        rows = [{"metric": "kill.points", "type": 1, "points": [{"timestamp": now_s, "value": 1}], "interval": 10,
+                 "tags": [f"n:{n}"]} for n in self.numbers(batch)]
+        return "api", "POST", "/api/v2/series", json.dumps({"series": rows}).encode(), "application/json"
+
+    def send(self, request):
+        door, method, path, body, kind = request
+        res = http_request(getattr(self.node, door), method, path, body, {"Content-Type": kind, "DD-API-KEY": API_KEY}, 20)
+        assert res.status in (200, 202), res
+
+    def run(self):
+        while not self.stop.is_set():
+            batch = self.next
+            request = self.request(batch, int(time.time()))
+            try:
+                self.send(request)
+            except (OSError, http.client.HTTPException):
+                self.doubt.append((batch, request))
+                self.next += 1
+                return                              # the server is gone
+            self.acked.add(batch)
+            self.next += 1
+
+    def resend(self):
+        """What an honest client does: the very same bytes again, until they are acknowledged."""
+        for batch, request in self.doubt:
+            self.send(request)
+            self.acked.add(batch)
+        self.doubt.clear()
+
+
+def stored_numbers(node, kind):
+    """n → how often it is stored."""
+    if kind == "logs":
+        rows = node.search_logs("service:kill-logs", since="now-2h")
+        return collections.Counter(int(r["attributes"]["attributes"]["n"]) for r in rows)
+    if kind == "spans":
+        rows = node.search_spans("service:kill-spans", since="now-2h")
+        return collections.Counter(int(r["attributes"]["custom"]["n"]) for r in rows)
+    now = int(time.time())
+    res = node.query("sum:kill.points{*} by {n}.as_count()", start=now - 3600, end=now + 60)
+    return collections.Counter({int(s["tag_set"][0][2:]): round(sum(v for _, v in s["pointlist"])) for s in res})
+
+
+def check(node, senders):
+    for sender in senders:
+        wanted = {n for batch in sender.acked for n in sender.numbers(batch)}
+        got = stored_numbers(node, sender.kind)
+        lost = sorted(wanted - set(got))
+        doubled = sorted(n for n, times in got.items() if times > 1)
+        strange = sorted(set(got) - wanted)
+        assert not lost, f"{sender.kind}: {len(lost)} acknowledged rows lost, e.g. {lost[:20]} (seed {SEED})"
+        assert not doubled, f"{sender.kind}: {len(doubled)} rows twice, e.g. {doubled[:20]} (seed {SEED})"
+        assert not strange, f"{sender.kind}: rows that were never sent or whose batch stands half: {strange[:20]} (seed {SEED})"
+
+
+def kill_loop(make_yagura, rounds, longest_s):
+    rng = random.Random(SEED)
+    node = make_yagura()
+    senders = [Sender(node, kind, 0) for kind in ("logs", "spans", "points")]
+    for _ in range(rounds):
+        senders = [fresh(s) for s in senders]
+        for s in senders:
+            s.start()
+        time.sleep(rng.uniform(0.02, longest_s))
+        node.kill9()
+        for s in senders:
+            s.stop.set()
+            s.join(30)
+            assert not s.is_alive()
+        node.start()
+        for s in senders:
+            s.resend()
+        check(node, senders)
+    assert all(len(s.acked) >= rounds for s in senders), "the loop must have stored something"
+    node.restart()
+    check(node, senders)
+
+
+def fresh(old):
+    """A new thread that goes on where the old one was."""
+    new = Sender(old.node, old.kind, old.next)
+    new.acked, new.doubt = old.acked, old.doubt
+    return new
+
+
+def test_kill_9_loses_and_doubles_nothing(make_yagura):
+    kill_loop(make_yagura, rounds=6, longest_s=1.2)
+
+
+@pytest.mark.soak
+def test_kill_9_many_times(make_yagura):
+    kill_loop(make_yagura, rounds=60, longest_s=3.0)
+
+
+def test_kill_9_right_after_the_first_answer(make_yagura):
+    node = make_yagura()
+    for n in range(3):
+        node.send_logs([{"message": f"only {n}", "service": "first"}])
+        node.kill9()
+        node.start()
+        eventually(lambda: len(node.search_logs("service:first")) == n + 1)
+
+
+def test_kill_9_while_starting(make_yagura):
+    node = make_yagura()
+    node.send_logs([{"message": str(n), "service": "early"} for n in range(500)])
+    rng = random.Random(SEED)
+    import subprocess
+    for _ in range(5):
+        node.kill9()
+        proc = subprocess.Popen(node.command(), env=node.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.01, 0.4))
+        proc.kill()
+        proc.wait()
+        node.start()
+    assert len(node.search_logs("service:early")) == 500
+
+
+def test_sigterm_drains(make_yagura):
+    """Requests under way when SIGTERM comes are answered or refused; what was answered with success is kept."""
+    node = make_yagura()
+    senders = [Sender(node, kind, 1000 * k) for k, kind in enumerate(("logs", "spans", "points"))]
+    for s in senders:
+        s.start()
+    node.statsd(*["drain.c:1|c"] * 50)
+    time.sleep(1.0)
+    node.stop()
+    for s in senders:
+        s.stop.set()
+        s.join(30)
+        assert s.acked
+    node.start()
+    for s in senders:
+        s.resend()
+    check(node, senders)
+    assert node.total("sum:drain.c{*}.as_count()") == 50, "samples that were aggregated in memory are flushed"
+
+
+def test_everything_is_the_same_after_a_restart(make_yagura):
+    node = make_yagura()
+    now = int(time.time())
+    node.send_logs([{"message": f"m{n} größe", "service": "same", "n": n, "nested": {"a": [n, None]}, "ddtags": f"k:{n % 3}",
+                     "timestamp": now * 1000 - n} for n in range(50)])
+    node.post("/api/v1/distribution_points", {"series": [{"metric": "same.d", "points": [[now - 60, list(range(100))]]}]})
+    node.agent_call("PUT", "/v0.4/traces", msgpack.packb([[{
+        "service": "same", "name": "op", "resource": "r", "trace_id": 5, "span_id": 6, "parent_id": 0, "start": now * 10**9,
+        "duration": 7, "error": 1, "meta": {"_dd.p.tid": "66f0000000000009", "k": "v"}, "metrics": {"n": 1.5}}]]),
+        {"Content-Type": "application/msgpack"})
+    since, until = str((now - 900) * 1000), str((now + 900) * 1000)
+
+    def everything():
+        trace = node.get("/api/yagura/v1/traces/66f00000000000090000000000000005")
+        assert trace.status == 200
+        return (node.search_logs("service:same", since=since, until=until),
+                node.search_spans("service:same", since=since, until=until), trace.body,
+                node.get("/api/yagura/v1/traces/66f00000000000090000000000000005/spans/0000000000000006").json["tags"],
+                [(s["scope"], s["pointlist"]) for s in node.query("p90:same.d{*}", start=now - 600, end=now)])
+    eventually(lambda: len(node.search_logs("service:same", since=since, until=until)) == 50)
+    eventually(lambda: node.query("p90:same.d{*}", start=now - 600, end=now))
+    before = everything()
+    node.restart()
+    assert everything() == before
+    node.kill9()
+    node.start()
+    assert everything() == before
+
+
+def test_equal_bodies_that_were_both_answered_count_twice(make_yagura):
+    node = make_yagura()
+    body = json.dumps([{"message": "tick", "service": "twin"}]).encode()
+    for _ in range(2):
+        assert node.post("/api/v2/logs", body, headers={"Content-Type": "application/json"}).status == 202
+    eventually(lambda: len(node.search_logs("service:twin")) == 2)
+
+
+def test_torn_tail_of_the_log_is_cut(make_yagura):
+    """Garbage behind the last whole frame, as after a power cut, costs nothing that was acknowledged."""
+    node = make_yagura()
+    node.send_logs([{"message": str(n), "service": "torn"} for n in range(100)])
+    node.kill9()
+    files = sorted((p for p in node.data.rglob("*") if p.is_file() and "wal" in str(p.relative_to(node.data)).lower()
+                    and not p.name.startswith(("catalog", "meta", "config")) and not p.name.endswith((".db-wal", ".sqlite-wal"))),
+                   key=lambda p: p.stat().st_mtime)
+    assert files, f"no WAL file under {[str(p) for p in node.data.rglob('*')]}"
+    data = files[-1].read_bytes()
+    used = len(data.rstrip(b"\0"))
+    with open(files[-1], "r+b") as wal:
+        wal.seek(used + 1)
+        wal.write(bytes(random.Random(1).randbytes(300)))
+    node.start()
+    assert len(node.search_logs("service:torn")) == 100
+    node.send_logs([{"message": "after", "service": "torn"}])
+    eventually(lambda: len(node.search_logs("service:torn")) == 101)
+    node.restart()
+    assert len(node.search_logs("service:torn")) == 101
