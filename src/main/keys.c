@@ -90,7 +90,7 @@ static void admin_key(struct yg_http_request *take_req) {
                 yg_arena_cstr(take_req->arena, yg_json_str_or(yg_json_get(root, "id"), YG_STR(""))),
             .app = yg_json_bool_or(yg_json_get(root, "app"), false),
         };
-        rc = run_command(take_req->ctx, &c, &out, &err);
+        rc = run_command(*(struct yg_meta **)take_req->ctx, &c, &out, &err);
     }
     if (rc != YG_OK) {
         status = rc == YG_ENOTFOUND ? 404 : 400;
@@ -103,7 +103,7 @@ static void admin_key(struct yg_http_request *take_req) {
 }
 
 const struct yg_route yg_keys_admin_routes[] = {
-    {YG_POST, "/key", 64u << 10, 0, admin_key},
+    {YG_POST, "/key", 64u << 10, 1, admin_key},
     {0},
 };
 

@@ -9,7 +9,8 @@
 // The command; argv begins after "key". Returns the process's exit code.
 int yg_keys_command(int argc, char *const *argv);
 
-// Routes of the admin socket (DIR/admin.sock, mode 0600): req->ctx = struct yg_meta *.
+// Routes of the admin socket (DIR/admin.sock, mode 0600): req->ctx = struct yg_meta **, set once
+// recovery is done.
 extern const struct yg_route yg_keys_admin_routes[];
 
 #endif
