@@ -133,7 +133,8 @@ static yg_rc zstd_run(ZSTD_DCtx *ctx, yg_str in, struct yg_buf *out, struct yg_e
         size_t before = src.pos;
         want = ZSTD_decompressStream(ctx, &dst, &src);
         if (ZSTD_isError(want))
-            return yg_fail(err, YG_EINPUT, "zstd at byte %zu: %s", src.pos, ZSTD_getErrorName(want));
+            return yg_fail(err, YG_EINPUT, "zstd at byte %zu: %s", src.pos,
+                           ZSTD_getErrorName(want));
         if (full && dst.pos > 0)
             return make_room(out, 1, err); // ELIMIT
         if (!full)

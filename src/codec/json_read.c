@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pull reader for JSON (RFC 8259). Strings without escapes are slices of the input; the only memory it takes
-// is for strings with escapes. The scan over a string looks at 16 bytes at a time.
+// Pull reader for JSON (RFC 8259). Strings without escapes are slices of the input; the only
+// memory it takes is for strings with escapes. The scan over a string looks at 16 bytes at a time.
 #include "codec/json_read.h"
 
 #include <emmintrin.h>
@@ -102,7 +102,8 @@ static bool hex4(yg_str s, size_t at, uint32_t *ret_unit) {
     return true;
 }
 
-// \uXXXX at s[*at] ('u'); a high surrogate takes the low one that follows. A lone half becomes U+FFFD.
+// \uXXXX at s[*at] ('u'); a high surrogate takes the low one that follows. A lone half becomes
+// U+FFFD.
 static bool unescape_unicode(yg_str s, size_t *at, uint32_t *ret_cp) {
     uint32_t unit;
     if (!hex4(s, *at + 1, &unit))
@@ -328,7 +329,8 @@ static yg_rc next_token(struct yg_json *j, bool keep, struct yg_json_token *t, s
         if (take_end(j, t))
             return YG_OK;
         if (j->in.ptr[j->pos] != ',')
-            return fail_at(j->pos, in_object(j) ? "',' or '}' expected" : "',' or ']' expected", err);
+            return fail_at(j->pos, in_object(j) ? "',' or '}' must follow" : "',' or ']' must follow",
+                           err);
         j->pos++;
         skip_blanks(j);
         if (j->pos >= j->in.len)
@@ -493,7 +495,8 @@ int64_t yg_json_i64_or(const struct yg_json_node *node, int64_t otherwise) {
 }
 
 double yg_json_f64_or(const struct yg_json_node *node, double otherwise) {
-    return yg_json_is(node, YG_JSON_INT) || yg_json_is(node, YG_JSON_DOUBLE) ? node->f64 : otherwise;
+    bool number = yg_json_is(node, YG_JSON_INT) || yg_json_is(node, YG_JSON_DOUBLE);
+    return number ? node->f64 : otherwise;
 }
 
 bool yg_json_bool_or(const struct yg_json_node *node, bool otherwise) {

@@ -159,7 +159,8 @@ static yg_rc take_long(struct yg_mp *r, unsigned c, struct yg_mp_token *t, struc
         YG_TRY(take_head(r, c == 0xde ? 2 : 4, &v, err));
         return set_count(r, t, YG_MP_MAP, v, err);
     default:
-        return yg_fail(err, YG_EINPUT, "msgpack at byte %zu: format 0x%02x does not exist", t->at, c);
+        return yg_fail(err, YG_EINPUT, "msgpack at byte %zu: format 0x%02x does not exist", t->at,
+                       c);
     }
 }
 

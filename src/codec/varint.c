@@ -2,7 +2,7 @@
 // LEB128 integers and little-endian scalars.
 #include "codec/varint.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "scalars are stored as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "scalars are stored as they lie");
 
 void yg_put_varint(struct yg_buf *b, uint64_t v) {
     unsigned char out[10];

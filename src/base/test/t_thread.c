@@ -177,7 +177,8 @@ static void calls_from_all_workers(void **state) {
     _Atomic int done = 0;
     struct nested n = {.strand = yg_strand_create(pool, 8), .done = &done};
     for (int i = 0; i < 500; i++)
-        assert_int_equal(yg_pool_submit(pool, YG_LANE_INTERACTIVE, call_from_worker, &n, NULL), YG_OK);
+        assert_int_equal(yg_pool_submit(pool, YG_LANE_INTERACTIVE, call_from_worker, &n, NULL),
+                         YG_OK);
     for (int i = 0; i < 500; i++)
         yg_strand_call(n.strand, add_one, &n);
     struct yg_strand *other = yg_strand_create(pool, 1);

@@ -65,7 +65,8 @@ static void round_trips_and_exact_limits(void **state) {
                 pack((enum yg_encoding)e, raw, in, &packed);
                 YG_AUTO(yg_buf) out = YG_BUF(YG_MEM_BASE, sizes[k]); // not a byte more than needed
                 struct yg_err err;
-                assert_int_equal(yg_inflate((enum yg_encoding)e, yg_buf_str(&packed), &out, &err), YG_OK);
+                assert_int_equal(yg_inflate((enum yg_encoding)e, yg_buf_str(&packed), &out, &err),
+                                 YG_OK);
                 assert_int_equal(out.len, in.len);
                 if (in.len)
                     assert_memory_equal(out.ptr, text, in.len);
@@ -110,7 +111,8 @@ static void bombs_stop_at_the_cap(void **state) {
         assert_true(packed.len < 100000);
         YG_AUTO(yg_buf) out = YG_BUF(YG_MEM_BASE, 1 << 20);
         struct yg_err err;
-        assert_int_equal(yg_inflate((enum yg_encoding)e, yg_buf_str(&packed), &out, &err), YG_ELIMIT);
+        assert_int_equal(yg_inflate((enum yg_encoding)e, yg_buf_str(&packed), &out, &err),
+                         YG_ELIMIT);
         assert_int_equal(out.cap, 1 << 20);
         assert_non_null(strstr(err.text, "1048576"));
     }
@@ -129,7 +131,8 @@ static void members_are_joined(void **state) {
         assert_true(yg_str_eq_c(yg_buf_str(&out), "first second"));
         yg_buf_puts(&packed, YG_STR("garbage"));
         yg_buf_reset(&out);
-        assert_int_equal(yg_inflate((enum yg_encoding)e, yg_buf_str(&packed), &out, NULL), YG_EINPUT);
+        assert_int_equal(yg_inflate((enum yg_encoding)e, yg_buf_str(&packed), &out, NULL),
+                         YG_EINPUT);
     }
 }
 

@@ -87,7 +87,8 @@ static void escapes(void **state) {
         {"\"\\n\\t\\\"\"", YG_STR("\n\t\"")},
         {"\"a long text without escapes at first \\n then one\"",
          YG_STR("a long text without escapes at first \n then one")},
-        {"\"\\u0041\\u00e9\\u65e5\\ud83d\\ude00\"", YG_STR("A\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80")},
+        {"\"\\u0041\\u00e9\\u65e5\\ud83d\\ude00\"",
+         YG_STR("A\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80")},
         {"\"\\ud83d\"", YG_STR("\xef\xbf\xbd")},
         {"\"\\ude00x\"", YG_STR("\xef\xbf\xbdx")},
         {"\"\\ud83d\\u0041\"", YG_STR("\xef\xbf\xbd" "A")},
@@ -187,7 +188,8 @@ static void tree(void **state) {
     (void)state;
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_BASE, ARENA_BYTES);
     struct yg_json_node *root;
-    yg_str in = YG_STR("{\"data\":{\"attributes\":{\"name\":\"x\",\"n\":3.0,\"big\":1e300,\"ok\":true,"
+    yg_str in = YG_STR(
+        "{\"data\":{\"attributes\":{\"name\":\"x\",\"n\":3.0,\"big\":1e300,\"ok\":true,"
                        "\"list\":[1,[2],{}]}},\"dup\":1,\"dup\":2}");
     assert_int_equal(yg_json_parse(in, arena, &root, NULL), YG_OK);
     const struct yg_json_node *a = yg_json_path(root, "data.attributes");
