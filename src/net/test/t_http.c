@@ -238,7 +238,6 @@ static void refuses_ambiguous_lengths(void **state) {
         "Content-Length: 3, 3",
         "Content-Length: 99999999999999999999999",
         "Transfer-Encoding: chunked, gzip",
-        "Transfer-Encoding: xchunked",
         "Transfer-Encoding : chunked",
         "Content-Length : 3",
         "Host: y",
@@ -256,9 +255,16 @@ static void refuses_ambiguous_lengths(void **state) {
         assert_contains(out, "Connection: close");
         assert_int_equal(count_of(out, "HTTP/1.1"), 1);
     }
-    exchange(&t, "POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", out,
-             sizeof(out));
-    assert_starts(out, "HTTP/1.1 501 ");
+    static const char *const codings[] = {"gzip, chunked", "xchunked", "identity", ""};
+    for (size_t i = 0; i < 4; i++) { // never taken for a request without a body
+        char req[256];
+        (void)snprintf(req, sizeof(req),
+                       "POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: %s\r\n\r\n"
+                       "GET /say/smuggled HTTP/1.1\r\nHost: x\r\n\r\n", codings[i]);
+        exchange(&t, req, out, sizeof(out));
+        assert_true(strncmp(out, "HTTP/1.1 501 ", 13) == 0 || strncmp(out, "HTTP/1.1 400 ", 13) == 0);
+        assert_int_equal(count_of(out, "HTTP/1.1"), 1);
+    }
     exchange(&t, "POST /sum HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", out,
              sizeof(out));
     assert_starts(out, "HTTP/1.1 400 ");
