@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public API and the page: what handlers need, how routes are listed, how answers and errors are made.
+// The public API and the page: what handlers need, how routes are listed, how answers and errors
+// are made.
 //
-// One file per family (api_logs.c, api_metrics.c, api_monitors.c …), each with its own route table, ended by a zero row.
-// Handlers run on workers with req->ctx = struct yg_api *; access was checked by the guard (access.c) beforehand.
+// One file per family (api_logs.c, api_metrics.c, api_monitors.c …), each with its own route table,
+// ended by a zero row. Handlers run on workers with req->ctx = struct yg_api *; access was checked
+// by the guard (access.c) beforehand.
 #ifndef YG_API_API_H
 #define YG_API_API_H
 
@@ -35,15 +37,16 @@ struct yg_api {
     struct yg_pool *pool;
     struct yg_client *client;
     const struct yg_clock *clock;
-    const char *public_url;      // "http://127.0.0.1:8080", no slash at the end
-    char agent_address[64];      // real addresses, for Setup
+    const char *public_url; // "http://127.0.0.1:8080", no slash at the end
+    char agent_address[64]; // real addresses, for Setup
     char api_address[64];
     char dogstatsd_address[64];
-    const char *wal_sync_note;   // NULL, or what the page says when wal-sync is none
-    _Atomic bool ready;          // recovery done and intake accepts
+    const char *wal_sync_note; // NULL, or what the page says when wal-sync is none
+    _Atomic bool ready;        // recovery done and intake accepts
     _Atomic bool draining;
     int64_t started_ns;
-    // The first pair of keys while it is known to this process (Setup's copy-paste lines); empty otherwise.
+    // The first pair of keys while it is known to this process (Setup's copy-paste lines); empty
+    // otherwise.
     char first_api_key[33];
     char first_app_key[41];
 };
@@ -53,17 +56,19 @@ extern const struct yg_route yg_api_logs_routes[];
 extern const struct yg_route yg_api_spans_routes[];
 extern const struct yg_route yg_api_metrics_routes[];
 extern const struct yg_route yg_api_monitors_routes[];
-extern const struct yg_route yg_api_ui_routes[];   // /health /ready /metrics /api/yagura/v1/… and the page
+extern const struct yg_route
+    yg_api_ui_routes[]; // /health /ready /metrics /api/yagura/v1/… and the page
 
-// Guard of the API listener (ctx = struct yg_api *) and the handler of unknown paths (404 as the public API words it,
-// counted by path; page paths get the page).
-void yg_api_guard(void *ctx, const struct yg_http_request *req, struct yg_http_guard_result *ret_result);
+// Guard of the API listener (ctx = struct yg_api *) and the handler of unknown paths (404 as the
+// public API words it, counted by path; page paths get the page).
+void yg_api_guard(void *ctx, const struct yg_http_request *req,
+                  struct yg_http_guard_result *ret_result);
 void yg_api_not_found(struct yg_http_request *take_req);
 
 // ---- answers (api_answer.c)
-#define YG_API_BODY_MAX (4u << 20)      // management and query request bodies
-#define YG_API_ANSWER_MAX (64u << 20)   // one answer
-struct yg_buf yg_api_buf(void);         // an empty answer buffer
+#define YG_API_BODY_MAX (4u << 20)    // management and query request bodies
+#define YG_API_ANSWER_MAX (64u << 20) // one answer
+struct yg_buf yg_api_buf(void);       // an empty answer buffer
 void yg_api_reply(struct yg_http_request *take_req, uint16_t status, struct yg_buf *take_json);
 // {"errors":["…"]} with the status that err->rc maps to (the one table).
 void yg_api_reply_err(struct yg_http_request *take_req, const struct yg_err *err);
@@ -71,8 +76,8 @@ void yg_api_reply_err(struct yg_http_request *take_req, const struct yg_err *err
 void yg_api_reply_error(struct yg_http_request *take_req, uint16_t status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 uint16_t yg_api_status(yg_rc rc);
-// Parses the request's JSON body (content encodings undone) into req->arena; on failure answers 400 and returns false:
-// the request is gone then.
+// Parses the request's JSON body (content encodings undone) into req->arena; on failure answers 400
+// and returns false: the request is gone then.
 bool yg_api_body_json(struct yg_http_request *take_req, struct yg_json_node **ret_root);
 // A request id as answers carry it (random, base64url-like text); out has 33 bytes.
 void yg_api_request_id(char out[33]);

@@ -1,30 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers and errors of the public API: one place that maps codes to statuses and words the envelope.
+// Answers and errors of the public API: one place that maps codes to statuses and words the
+// envelope.
 #include "api/api.h"
 
 #include "base/rand.h"
 #include "codec/inflate.h"
 
-struct yg_buf yg_api_buf(void) { return YG_BUF(YG_MEM_QUERY, YG_API_ANSWER_MAX); }
+struct yg_buf yg_api_buf(void) {
+    return YG_BUF(YG_MEM_QUERY, YG_API_ANSWER_MAX);
+}
 
 uint16_t yg_api_status(yg_rc rc) {
     switch (rc) {
-    case YG_OK: return 200;
-    case YG_EINPUT: return 400;
-    case YG_EAUTH: return 403;
-    case YG_ENOTFOUND: return 404;
-    case YG_ECONFLICT: return 409;
-    case YG_ELIMIT: return 413;
-    case YG_EBUSY: return 429;
-    case YG_EUPSTREAM: return 502;
-    case YG_ETIMEOUT: return 504;
-    case YG_ENOMEM: return 503;
-    case YG_ECANCEL: return 499;
+    case YG_OK:
+        return 200;
+    case YG_EINPUT:
+        return 400;
+    case YG_EAUTH:
+        return 403;
+    case YG_ENOTFOUND:
+        return 404;
+    case YG_ECONFLICT:
+        return 409;
+    case YG_ELIMIT:
+        return 413;
+    case YG_EBUSY:
+        return 429;
+    case YG_EUPSTREAM:
+        return 502;
+    case YG_ETIMEOUT:
+        return 504;
+    case YG_ENOMEM:
+        return 503;
+    case YG_ECANCEL:
+        return 499;
     case YG_EAGAIN:
     case YG_EIO:
     case YG_ECORRUPT:
     case YG_EINTERNAL:
-    case YG_RC_COUNT: return 500;
+    case YG_RC_COUNT:
+        return 500;
     }
     return 500;
 }
@@ -49,7 +64,8 @@ static void reply_errors(struct yg_http_request *take_req, uint16_t status, yg_s
     yg_jw_str(&w, text);
     yg_jw_array_end(&w);
     yg_jw_object_end(&w);
-    struct yg_http_reply reply = {.status = status, .content_type = "application/json", .body = body};
+    struct yg_http_reply reply = {
+        .status = status, .content_type = "application/json", .body = body};
     if (status == 429 || status == 503)
         reply.extra[reply.extra_count++] =
             (struct yg_http_header){YG_STR("Retry-After"), YG_STR("5")};

@@ -1,41 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search language: text → tree (struct yg_node) → steps over a block of rows. The one filter of the product.
+// The search language: text → tree (struct yg_node) → steps over a block of rows. The one filter of
+// the product.
 #ifndef YG_FILTER_FILTER_H
 #define YG_FILTER_FILTER_H
 
+#include "base/buf.h"
 #include "model/block.h"
 #include "model/query.h"
 
-// Parses a search (query-languages §2.1) for a track: field kinds follow the track's reserved names. The tree lives in
-// arena. Empty and "*" give ALL. EINPUT: "… (column N)", 1-based, as a person reads it. no_fulltext refuses `*:`.
+// Parses a search (query-languages §2.1) for a track: field kinds follow the track's reserved
+// names. The tree lives in arena. Empty and "*" give ALL. EINPUT: "… (column N)", 1-based, as a
+// person reads it. no_fulltext refuses `*:`.
 struct yg_search_options {
     enum yg_track track;
     bool no_fulltext;
 };
 yg_rc yg_search_parse(yg_str text, const struct yg_search_options *options, struct yg_arena *arena,
                       struct yg_node **ret_tree, struct yg_err *err) YG_MUST_USE;
-// One field name as it stands in a facet, measure or group-by: "@http.status_code", "service", "env", "host".
-yg_rc yg_field_parse(yg_str name, enum yg_track track, struct yg_arena *arena, struct yg_field *ret_field,
-                     struct yg_err *err) YG_MUST_USE;
+// One field name as it stands in a facet, measure or group-by: "@http.status_code", "service",
+// "env", "host".
+yg_rc yg_field_parse(yg_str name, enum yg_track track, struct yg_arena *arena,
+                     struct yg_field *ret_field, struct yg_err *err) YG_MUST_USE;
 // Canonical text of a tree, for fingerprints and tests.
 void yg_search_print(const struct yg_node *tree, struct yg_buf *out);
 
-// A compiled filter: flat steps, cheapest first; keeps per-dictionary outcomes, so use one per thread and query.
+// A compiled filter: flat steps, cheapest first; keeps per-dictionary outcomes, so use one per
+// thread and query.
 struct yg_filter;
-yg_rc yg_filter_compile(const struct yg_node *tree, struct yg_time_range range, struct yg_filter **ret_filter,
-                        struct yg_err *err) YG_MUST_USE;
+yg_rc yg_filter_compile(const struct yg_node *tree, struct yg_time_range range,
+                        struct yg_filter **ret_filter, struct yg_err *err) YG_MUST_USE;
 void yg_filter_destroy(struct yg_filter *f);
 // False when statistics alone prove that no row of the block matches. No decoding.
 bool yg_filter_may_match(struct yg_filter *f, struct yg_block *b);
-// Sets ret_rows (YG_BITS_WORDS(b->row_count) words of the caller's) to the matching live rows within the time range.
-yg_rc yg_filter_run(struct yg_filter *f, struct yg_block *b, uint64_t *ret_rows, struct yg_err *err) YG_MUST_USE;
+// Sets ret_rows (YG_BITS_WORDS(b->row_count) words of the caller's) to the matching live rows
+// within the time range.
+yg_rc yg_filter_run(struct yg_filter *f, struct yg_block *b, uint64_t *ret_rows,
+                    struct yg_err *err) YG_MUST_USE;
 
 // ---- values of a field, for facets, group-by and measures
-// Calls fn for every value of `field` in row r: JSON columns give each scalar element, TAG fields each value of that key,
-// attribute paths reach into JSON arrays of objects. Text form for non-strings via yg_value_text.
+// Calls fn for every value of `field` in row r: JSON columns give each scalar element, TAG fields
+// each value of that key, attribute paths reach into JSON arrays of objects. Text form for
+// non-strings via yg_value_text.
 yg_rc yg_field_values(const struct yg_field *field, struct yg_block *b, uint32_t row,
-                      void (*fn)(void *ctx, const struct yg_value *v), void *ctx, struct yg_err *err) YG_MUST_USE;
-// Text of a value as facets show it: numbers shortest, booleans true/false, ids 32 hex digits. Into arena when needed.
+                      void (*fn)(void *ctx, const struct yg_value *v), void *ctx,
+                      struct yg_err *err) YG_MUST_USE;
+// The same for many rows of one block: the columns that answer the field are looked up once.
+enum yg_source_kind {
+    YG_SOURCE_COLUMN, // the column's own values; JSON columns element by element
+    YG_SOURCE_TAG,    // values of the tag `key` in a tag set
+    YG_SOURCE_TAGS,   // every tag of a tag set, whole
+    YG_SOURCE_PATH,   // scalars below the path `key` in a JSON column
+};
+#define YG_FIELD_SOURCES_MAX 12
+struct yg_field_source {
+    const struct yg_vec *vec; // borrowed from the block
+    enum yg_source_kind kind;
+    yg_str key; // borrowed from the field
+};
+// count = 0: no row of the block has the field. One COLUMN source with vec->dict: group by code.
+struct yg_field_view {
+    struct yg_field_source sources[YG_FIELD_SOURCES_MAX + YG_TYPE_COUNT];
+    uint32_t count;
+    struct yg_arena *arena; // of the block: strings taken out of JSON live there
+};
+yg_rc yg_field_view_open(const struct yg_field *field, struct yg_block *b, struct yg_field_view *ret_view,
+                         struct yg_err *err) YG_MUST_USE;
+void yg_field_view_values(const struct yg_field_view *view, uint32_t row,
+                          void (*fn)(void *ctx, const struct yg_value *v), void *ctx);
+// Text of a value as facets show it: numbers shortest, booleans true/false, ids 32 hex digits. Into
+// arena when needed.
 yg_str yg_value_text(const struct yg_value *v, struct yg_arena *arena);
 // Number of a value: numbers, and text that is wholly a number. False otherwise.
 bool yg_value_number(const struct yg_value *v, double *ret_number);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The doors through which clients send: route tables for the agent and the API listener, and DogStatsD datagrams.
+// The doors through which clients send: route tables for the agent and the API listener, and
+// DogStatsD datagrams.
 #ifndef YG_INTAKE_INTAKE_H
 #define YG_INTAKE_INTAKE_H
 
@@ -22,14 +23,16 @@ struct yg_intake {
 extern const struct yg_route yg_intake_agent_routes[]; // :8126
 extern const struct yg_route yg_intake_api_routes[];   // :8080, public intakes
 
-// One UDP datagram (several lines). Loop thread: parses and hands samples to the pipeline's aggregator.
+// One UDP datagram (several lines). Loop thread: parses and hands samples to the pipeline's
+// aggregator.
 void yg_intake_dogstatsd(void *intake, yg_str datagram);
 
-// What arrived, per client kind ("dd-trace-js", "dd-trace-py", "dogstatsd", "logs-http", "metrics-api" …): for Setup.
+// What arrived, per client kind ("dd-trace-js", "dd-trace-py", "dogstatsd", "logs-http",
+// "metrics-api" …): for Setup.
 struct yg_intake_seen {
-    char client[48];  // language or library as it names itself
+    char client[48]; // language or library as it names itself
     char version[32];
-    char route[32];   // "/v0.4/traces"
+    char route[32]; // "/v0.4/traces"
     uint64_t requests, items, bytes, rejected;
     int64_t first_ns, last_ns;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The room's one header: event queries (query/events.h) and metric queries (query/metric.h) over the store.
+// The room's one header: event queries (query/events.h) and metric queries (query/metric.h) over
+// the store.
 #ifndef YG_QUERY_QUERY_H
 #define YG_QUERY_QUERY_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading metrics: names, series by tags, buckets. Part of store/store.h.
 //
-// A bucket is 10 s of one series. Counts of different senders at one timestamp are added; gauges keep last, min, max,
-// sum and count of the samples; rates likewise; distributions keep a sketch.
+// A bucket is 10 s of one series. Counts of different senders at one timestamp are added; gauges
+// keep last, min, max, sum and count of the samples; rates likewise; distributions keep a sketch.
 #ifndef YG_STORE_METRICS_H
 #define YG_STORE_METRICS_H
 
@@ -19,23 +19,26 @@ struct yg_metric_info {
     uint32_t interval_s; // of submission, 0 = unknown
     yg_str unit;
     uint32_t series_count;
-    int64_t last_s;      // newest point
+    int64_t last_s; // newest point
 };
 
-// Calls fn for every metric name with a point at or after since_s, in name order. False from fn stops.
+// Calls fn for every metric name with a point at or after since_s, in name order. False from fn
+// stops.
 void yg_metric_names(struct yg_store *store, int64_t since_s,
                      bool (*fn)(void *ctx, const struct yg_metric_info *info), void *ctx);
 // ENOTFOUND when the metric was never seen. Strings borrowed: for the store's life.
-yg_rc yg_metric_info(struct yg_store *store, yg_str name, struct yg_metric_info *ret_info, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_metric_info(struct yg_store *store, yg_str name, struct yg_metric_info *ret_info,
+                     struct yg_err *err) YG_MUST_USE;
 
-// Scope of a metric query as a tree over one series' tags (struct yg_node with TAG fields, TERM, GLOB, AND, OR, NOT, ALL;
-// a TERM with an empty field name is a tag without key). True when the comma-joined tags match.
+// Scope of a metric query as a tree over one series' tags (struct yg_node with TAG fields, TERM,
+// GLOB, AND, OR, NOT, ALL; a TERM with an empty field name is a tag without key). True when the
+// comma-joined tags match.
 bool yg_tags_match(const struct yg_node *scope, yg_str tags);
 
 struct yg_metric_bucket {
-    int64_t ts_s;   // start, multiple of YG_BUCKET_S
+    int64_t ts_s; // start, multiple of YG_BUCKET_S
     double last, min, max, sum;
-    double count;   // samples (or weight of the sketch)
+    double count;                   // samples (or weight of the sketch)
     const struct yg_sketch *sketch; // distributions; borrowed for the call
 };
 
@@ -47,15 +50,17 @@ struct yg_metric_series {
 };
 
 struct yg_metric_reader_ops {
-    // A series begins (return false to skip it), then its buckets in ascending time, each once, all sources merged.
+    // A series begins (return false to skip it), then its buckets in ascending time, each once, all
+    // sources merged.
     bool (*series)(void *ctx, const struct yg_metric_series *series);
     void (*bucket)(void *ctx, const struct yg_metric_bucket *bucket);
 };
 
-// Reads every series of `name` whose tags match `scope` (NULL = all), buckets with start in [from_s, to_s). Sees every
-// acknowledged point. The calling thread does the work.
-yg_rc yg_metric_read(struct yg_store *store, yg_str name, const struct yg_node *scope, int64_t from_s, int64_t to_s,
-                     const struct yg_metric_reader_ops *ops, void *ctx, struct yg_err *err) YG_MUST_USE;
+// Reads every series of `name` whose tags match `scope` (NULL = all), buckets with start in
+// [from_s, to_s). Sees every acknowledged point. The calling thread does the work.
+yg_rc yg_metric_read(struct yg_store *store, yg_str name, const struct yg_node *scope,
+                     int64_t from_s, int64_t to_s, const struct yg_metric_reader_ops *ops,
+                     void *ctx, struct yg_err *err) YG_MUST_USE;
 // Calls fn for the tags of every series of a metric (NULL name: of all), newest activity ≥ since_s.
 void yg_metric_tags(struct yg_store *store, const yg_str *name, int64_t since_s,
                     bool (*fn)(void *ctx, yg_str metric, yg_str tags), void *ctx);

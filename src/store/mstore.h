@@ -15,26 +15,30 @@ struct yg_mstore_options {
     const struct yg_clock *clock;
     struct yg_pool *pool;
     int64_t retention_ns;
-    uint32_t series_max;       // 0 = 1,000,000
+    uint32_t series_max;            // 0 = 1,000,000
     uint32_t series_per_metric_max; // 0 = 200,000
 };
 
-// Loads registry and block directory. Block files are written to a temporary name, synced and renamed: what is in the
-// directory is what counts; each names the WAL sequence up to which it holds everything.
-yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore **ret_ms, struct yg_err *err) YG_MUST_USE;
+// Loads registry and block directory. Block files are written to a temporary name, synced and
+// renamed: what is in the directory is what counts; each names the WAL sequence up to which it
+// holds everything.
+yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore **ret_ms,
+                     struct yg_err *err) YG_MUST_USE;
 void yg_mstore_close(struct yg_mstore *ms); // does not flush
-// Applies one batch; called in WAL order by one thread at a time. Batches with sequence ≤ flushed_sequence are ignored.
-// Points refused by a cardinality limit are counted (yagura.metrics.refused) and dropped. Borrowed for the call.
+// Applies one batch; called in WAL order by one thread at a time. Batches with sequence ≤
+// flushed_sequence are ignored. Points refused by a cardinality limit are counted
+// (yagura.metrics.refused) and dropped. Borrowed for the call.
 void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points);
-// Writes what is in memory to a block file and gives memory back; afterwards flushed_sequence is the last applied one.
+// Writes what is in memory to a block file and gives memory back; afterwards flushed_sequence is
+// the last applied one.
 yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) YG_MUST_USE;
 uint64_t yg_mstore_flushed_sequence(const struct yg_mstore *ms);
 uint64_t yg_mstore_head_bytes(const struct yg_mstore *ms);
 uint64_t yg_mstore_file_bytes(const struct yg_mstore *ms);
 uint32_t yg_mstore_series_count(const struct yg_mstore *ms);
 void yg_mstore_retain(struct yg_mstore *ms); // drops blocks older than the retention
-// The metric engine of an open store; what metrics.h's functions use. Also makes sure that every point acknowledged so
-// far has been applied (waits for the metrics strand, ≤ 5 ms). In store.c.
+// The metric engine of an open store; what metrics.h's functions use. Also makes sure that every
+// point acknowledged so far has been applied (waits for the metrics strand, ≤ 5 ms). In store.c.
 struct yg_mstore *yg_store_metrics(struct yg_store *store);
 
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The room's one header: opening, appending, snapshots of rows (store/rows.h) and metrics (store/metrics.h).
+// The room's one header: opening, appending, snapshots of rows (store/rows.h) and metrics
+// (store/metrics.h).
 //
-// A row's way: append → WAL queue → frame written, group fsync → acknowledged and handed to its shard's strand →
-// memory segment (1 s or 65,536 rows) → segment file (64 MiB or 60 s). An acknowledged row is in every snapshot
-// opened after the acknowledgement.
+// A row's way: append → WAL queue → frame written, group fsync → acknowledged and handed to its
+// shard's strand → memory segment (1 s or 65,536 rows) → segment file (64 MiB or 60 s). An
+// acknowledged row is in every snapshot opened after the acknowledgement.
 #ifndef YG_STORE_STORE_H
 #define YG_STORE_STORE_H
 
@@ -19,53 +20,55 @@ struct yg_store;
 enum yg_wal_sync { YG_WAL_SYNC_ALWAYS, YG_WAL_SYNC_INTERVAL, YG_WAL_SYNC_NONE };
 
 struct yg_store_options {
-    const char *dir;            // data directory, exists and is locked by the caller
+    const char *dir; // data directory, exists and is locked by the caller
     const struct yg_clock *clock;
     struct yg_pool *pool;
     enum yg_wal_sync wal_sync;
     int64_t wal_sync_interval_ms;
     uint64_t wal_queue_max_bytes; // encoded frames waiting; 0 = 64 MiB; more: EBUSY
-    uint32_t shard_count;       // power of two; 0 = kept from the directory, else cores rounded up, ≥ 2
-    int64_t seal_interval_ms;   // 0 = 1,000
-    int64_t flush_interval_ms;  // 0 = 60,000
-    uint64_t flush_bytes;       // 0 = 64 MiB of memory segments
-    int64_t trace_idle_ms;      // 0 = 60,000: an open trace without new spans closes
+    uint32_t shard_count; // power of two; 0 = kept from the directory, else cores rounded up, ≥ 2
+    int64_t seal_interval_ms;             // 0 = 1,000
+    int64_t flush_interval_ms;            // 0 = 60,000
+    uint64_t flush_bytes;                 // 0 = 64 MiB of memory segments
+    int64_t trace_idle_ms;                // 0 = 60,000: an open trace without new spans closes
     int64_t retention_ns[YG_TRACK_COUNT]; // 0 = for ever
     int64_t retention_metrics_ns;
-    double disk_reserve_ratio;  // 0 = 0.02: intake answers EBUSY when less of the disk is free
+    double disk_reserve_ratio; // 0 = 0.02: intake answers EBUSY when less of the disk is free
 };
 
 // Opens the directory: catalogue, then WAL replay. ECORRUPT only when nothing can be served.
-yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **ret_store, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **ret_store,
+                    struct yg_err *err) YG_MUST_USE;
 // Flushes everything to files and closes. Nothing may be appended meanwhile.
 void yg_store_close(struct yg_store *store);
 
 // Outcome of an append, on the WAL thread or a worker: keep it short. rc OK = durable and visible.
 typedef void (*yg_append_fn)(void *arg, yg_rc rc, const struct yg_err *err);
 
-// Takes the batch (also on failure). EBUSY: WAL queue, memory or disk full – fn is not called. Otherwise fn is called
-// exactly once. A batch of no rows is acknowledged at once. Any thread.
-yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_append_fn fn, void *arg,
-                      struct yg_err *err) YG_MUST_USE;
-yg_rc yg_store_append_points(struct yg_store *store, struct yg_points *take_points, yg_append_fn fn, void *arg,
-                             struct yg_err *err) YG_MUST_USE;
+// Takes the batch (also on failure). EBUSY: WAL queue, memory or disk full – fn is not called.
+// Otherwise fn is called exactly once. A batch of no rows is acknowledged at once. Any thread.
+yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_append_fn fn,
+                      void *arg, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_store_append_points(struct yg_store *store, struct yg_points *take_points, yg_append_fn fn,
+                             void *arg, struct yg_err *err) YG_MUST_USE;
 
-// The resend rule (engine.md §3): true when a body of this digest was stored in the last 15 minutes and its answer is
-// not known to have been delivered; then the caller acknowledges without storing. Any thread.
+// The resend rule (engine.md §3): true when a body of this digest was stored in the last 15 minutes
+// and its answer is not known to have been delivered; then the caller acknowledges without storing.
+// Any thread.
 bool yg_store_resend_seen(struct yg_store *store, yg_str digest16);
 // The answer to the body of this digest reached its sender: an equal body from now on is a new one.
 void yg_store_resend_delivered(struct yg_store *store, yg_str digest16);
 
 // What main, /health and yagura's own metrics show.
 struct yg_store_status {
-    uint64_t rows[YG_TRACK_COUNT];     // stored and readable now
-    uint64_t bytes_files;              // segment and metric files
+    uint64_t rows[YG_TRACK_COUNT]; // stored and readable now
+    uint64_t bytes_files;          // segment and metric files
     uint64_t wal_bytes;
     uint64_t wal_queue_bytes;
     uint32_t segments_memory, segments_file;
     uint32_t open_traces;
     uint32_t series;
-    uint64_t damaged_chunks;           // skipped so far
+    uint64_t damaged_chunks; // skipped so far
     bool disk_full;
     int64_t last_row_received_ns[YG_TRACK_COUNT];
     int64_t last_point_received_ns;
