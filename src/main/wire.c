@@ -210,24 +210,36 @@ static yg_rc open_store(struct yg_wire *w, const struct yg_options *o, struct yg
     return YG_OK;
 }
 
-static void open_monitors(struct yg_wire *w) {
+// A test knob (docs/configuration.md): the minute between evaluations, in milliseconds.
+static int64_t monitor_interval_ms(void) {
+    const char *text = getenv("YAGURA_MONITOR_INTERVAL_MS");
+    int64_t ms;
+    return text && yg_str_to_i64(yg_str_c(text), &ms) && ms >= 50 ? ms : 0;
+}
+
+static yg_rc open_monitors(struct yg_wire *w, struct yg_err *err) {
     w->client = yg_client_create(0);
     w->api.client = w->client;
+    struct yg_notifier_options notifier = {
+        .meta = w->meta, .client = w->client, .clock = &yg_clock_system};
+    w->notifier = yg_notifier_create(&notifier);
     struct yg_monitors_options options = {.store = w->store,
                                           .meta = w->meta,
+                                          .notifier = w->notifier,
                                           .pool = w->pool,
-                                          .client = w->client,
                                           .clock = &yg_clock_system,
-                                          .public_url = w->public_url};
-    w->monitors = yg_monitors_create(&options);
+                                          .public_url = w->public_url,
+                                          .eval_interval_ms = monitor_interval_ms()};
+    YG_TRY(yg_monitors_create(&options, &w->monitors, err));
     w->api.monitors = w->monitors;
+    return YG_OK;
 }
 
 yg_rc yg_wire_recover(struct yg_wire *w, const struct yg_options *o,
                       struct yg_meta_first_keys *ret_first, struct yg_err *err) {
     YG_TRY(open_meta(w, o, ret_first, err));
     YG_TRY(open_store(w, o, err));
-    open_monitors(w);
+    YG_TRY(open_monitors(w, err));
     w->watch = (struct yg_selfwatch){
         .pipeline = w->pipeline, .store = w->store, .pool = w->pool, .clock = &yg_clock_system};
     yg_selfwatch_init(&w->watch);
@@ -235,6 +247,7 @@ yg_rc yg_wire_recover(struct yg_wire *w, const struct yg_options *o,
 }
 
 void yg_wire_open_doors(struct yg_wire *w) {
+    yg_notifier_start(w->notifier);
     yg_monitors_start(w->monitors);
     atomic_store_explicit(&w->api.ready, true, memory_order_release);
 }
@@ -250,13 +263,13 @@ void yg_wire_drain(struct yg_wire *w, int64_t grace_ms) {
     atomic_store_explicit(&w->api.draining, true, memory_order_release);
     yg_loop_stop(w->loop, grace_ms);
     w->loop_running = false;
-    yg_monitors_stop(w->monitors);
 }
 
 void yg_wire_fini(struct yg_wire *w) {
     if (w->loop_running)
         yg_loop_stop(w->loop, 0);
     yg_monitors_destroy(w->monitors);
+    yg_notifier_destroy(w->notifier);
     yg_client_destroy(w->client);
     yg_pipeline_destroy(w->pipeline);
     yg_store_close(w->store);

@@ -23,6 +23,7 @@ struct yg_wire {
     struct yg_store *store;
     struct yg_pipeline *pipeline;
     struct yg_client *client;
+    struct yg_notifier *notifier;
     struct yg_monitors *monitors;
     struct yg_selfwatch watch;
     char public_url[256];
@@ -38,8 +39,9 @@ yg_rc yg_wire_recover(struct yg_wire *w, const struct yg_options *o,
                       struct yg_meta_first_keys *ret_first, struct yg_err *err) YG_MUST_USE;
 void yg_wire_open_doors(struct yg_wire *w); // ready: intake accepts, monitors run
 void yg_wire_tick(struct yg_wire *w);       // once a second
-// Stops listening, answers what is under way, then stops monitors and senders.
+// Stops listening and answers what is under way.
 void yg_wire_drain(struct yg_wire *w, int64_t grace_ms);
-void yg_wire_fini(struct yg_wire *w); // flushes and closes everything; half-built is fine
+void yg_wire_fini(struct yg_wire *w); // stops monitors and senders, flushes and closes everything;
+                                      // half-built is fine
 
 #endif
