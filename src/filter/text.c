@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding text in text: two-byte SSE2 search, case folding by code point, patterns with wildcards and token borders.
+//
+// Reading order: yg_text_find (kernel), piece_at/piece_find (one stretch without '*'), yg_pattern_match.
+// ASCII needles without case run on bytes; a text that holds one of the few letters outside ASCII that fold into it
+// (U+0130, U+017F, U+212A) is searched again by code point, so the fast way never misses what the slow one finds.
+#include "filter/internal.h"
+
+#include <emmintrin.h>
+
+#include "base/utf8.h"
+
+#define NOT_FOUND SIZE_MAX
+
+size_t yg_text_find(yg_str s, yg_str needle, size_t from) {
+    if (from > s.len || needle.len > s.len - from)
+        return NOT_FOUND;
+    if (needle.len == 0)
+        return from;
+    if (needle.len == 1) {
+        const char *hit = memchr(s.ptr + from, needle.ptr[0], s.len - from);
+        return hit ? (size_t)(hit - s.ptr) : NOT_FOUND;
+    }
+    size_t last = needle.len - 1, end = s.len - last; // candidates start before `end`
+    __m128i first_byte = _mm_set1_epi8(needle.ptr[0]), last_byte = _mm_set1_epi8(needle.ptr[last]);
+    size_t at = from;
+    for (; at + 16 <= end; at += 16) {
+        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at + last));
+        uint32_t hits = (uint32_t)_mm_movemask_epi8(
+            _mm_and_si128(_mm_cmpeq_epi8(a, first_byte), _mm_cmpeq_epi8(b, last_byte)));
+        for (; hits; hits &= hits - 1) {
+            size_t p = at + (size_t)__builtin_ctz(hits);
+            if (memcmp(s.ptr + p + 1, needle.ptr + 1, last) == 0)
+                return p;
+        }
+    }
+    for (; at < end; at++)
+        if (s.ptr[at] == needle.ptr[0] && memcmp(s.ptr + at + 1, needle.ptr + 1, last) == 0)
+            return at;
+    return NOT_FOUND;
+}
+
+static inline char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static inline char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; }
+
+static bool ascii_eq_nocase(const char *text, const char *lower, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (ascii_lower(text[i]) != lower[i])
+            return false;
+    return true;
+}
+
+size_t yg_text_find_nocase(yg_str s, yg_str needle, size_t from) {
+    if (from > s.len || needle.len > s.len - from)
+        return NOT_FOUND;
+    if (needle.len == 0)
+        return from;
+    size_t last = needle.len - 1, end = s.len - last;
+    __m128i first_low = _mm_set1_epi8(needle.ptr[0]);
+    __m128i first_up = _mm_set1_epi8(ascii_upper(needle.ptr[0]));
+    __m128i last_low = _mm_set1_epi8(needle.ptr[last]);
+    __m128i last_up = _mm_set1_epi8(ascii_upper(needle.ptr[last]));
+    size_t at = from;
+    for (; at + 16 <= end; at += 16) {
+        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at + last));
+        __m128i first = _mm_or_si128(_mm_cmpeq_epi8(a, first_low), _mm_cmpeq_epi8(a, first_up));
+        __m128i final = _mm_or_si128(_mm_cmpeq_epi8(b, last_low), _mm_cmpeq_epi8(b, last_up));
+        uint32_t hits = (uint32_t)_mm_movemask_epi8(_mm_and_si128(first, final));
+        for (; hits; hits &= hits - 1) {
+            size_t p = at + (size_t)__builtin_ctz(hits);
+            if (ascii_eq_nocase(s.ptr + p, needle.ptr, needle.len))
+                return p;
+        }
+    }
+    for (; at < end; at++)
+        if (ascii_eq_nocase(s.ptr + at, needle.ptr, needle.len))
+            return at;
+    return NOT_FOUND;
+}
+
+// Simple folding; the long s is a lower-case letter of its own to towlower, but folds to 's'.
+static uint32_t fold(uint32_t cp) {
+    if (cp < 0x80)
+        return cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
+    if (cp == 0x17f)
+        return 's';
+    if (cp == 0x3c2) // final sigma
+        return 0x3c3;
+    return yg_utf8_fold(cp);
+}
+
+bool yg_text_eq_nocase(yg_str a, yg_str b) {
+    size_t i = 0, j = 0;
+    while (i < a.len && j < b.len)
+        if (fold(yg_utf8_next(a, &i)) != fold(yg_utf8_next(b, &j)))
+            return false;
+    return i == a.len && j == b.len;
+}
+
+// Scripts that are written without blanks: a word may stand anywhere in a run of them.
+static bool is_unspaced(uint32_t cp) {
+    return (cp >= 0x2e80 && cp <= 0x9fff) || (cp >= 0x0e00 && cp <= 0x0eff) || // CJK, kana; Thai, Lao
+           (cp >= 0x1000 && cp <= 0x109f) || (cp >= 0x1780 && cp <= 0x17ff) || // Myanmar, Khmer
+           (cp >= 0xac00 && cp <= 0xd7af) || (cp >= 0xf900 && cp <= 0xfaff) || // Hangul, CJK
+           (cp >= 0xff66 && cp <= 0xff9f) || (cp >= 0x20000 && cp <= 0x3ffff);
+}
+
+static bool is_blank(uint32_t cp) {
+    return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0xa0 || cp == 0x3000 || cp == 0x85;
+}
+
+static uint32_t cp_before(yg_str s, size_t at) {
+    size_t p = at - 1;
+    while (p > 0 && at - p < 4 && ((uint8_t)s.ptr[p] & 0xc0) == 0x80)
+        p--;
+    return yg_utf8_next((yg_str){s.ptr, at}, &p);
+}
+
+// True when a token may begin or end at `at`.
+static bool is_border(yg_str s, size_t at) {
+    if (at == 0 || at >= s.len)
+        return true;
+    size_t next = at;
+    uint32_t before = cp_before(s, at), after = yg_utf8_next(s, &next);
+    return !yg_utf8_is_word(before) || !yg_utf8_is_word(after) || is_unspaced(before) ||
+           is_unspaced(after);
+}
+
+// ------------------------------------------------------------ pieces
+
+// End of the piece when it stands at `at`; NOT_FOUND otherwise.
+static size_t piece_at(const struct yg_piece *p, bool nocase, yg_str s, size_t at) {
+    if (!p->any && !nocase) {
+        if (p->len > s.len - at || memcmp(s.ptr + at, p->bytes, p->len) != 0)
+            return NOT_FOUND;
+        return at + p->len;
+    }
+    for (uint32_t i = 0; i < p->cp_count; i++) {
+        if (at >= s.len)
+            return NOT_FOUND;
+        uint32_t cp = yg_utf8_next(s, &at);
+        if (p->cps[i] != YG_CP_ANY && (nocase ? fold(cp) : cp) != p->cps[i])
+            return NOT_FOUND;
+    }
+    return at;
+}
+
+// True when the text holds a letter beyond ASCII that folds into an ASCII one.
+static bool has_odd_fold(yg_str s) {
+    for (size_t i = 0; i + 1 < s.len; i++) {
+        uint8_t a = (uint8_t)s.ptr[i], b = (uint8_t)s.ptr[i + 1];
+        if ((a == 0xc4 && b == 0xb0) || (a == 0xc5 && b == 0xbf))
+            return true;
+        if (a == 0xe2 && b == 0x84 && i + 2 < s.len && (uint8_t)s.ptr[i + 2] == 0xaa)
+            return true;
+    }
+    return false;
+}
+
+static size_t piece_scan(const struct yg_piece *p, bool nocase, yg_str s, size_t from,
+                         size_t *ret_end) {
+    for (size_t at = from; at <= s.len;) {
+        size_t end = piece_at(p, nocase, s, at);
+        if (end != NOT_FOUND) {
+            *ret_end = end;
+            return at;
+        }
+        if (at == s.len)
+            break;
+        (void)yg_utf8_next(s, &at);
+    }
+    return NOT_FOUND;
+}
+
+// First place of the piece at or after from.
+static size_t piece_find(const struct yg_piece *p, bool nocase, yg_str s, size_t from,
+                         size_t *ret_end) {
+    if (p->any || (nocase && !p->ascii))
+        return piece_scan(p, nocase, s, from, ret_end);
+    yg_str needle = {p->bytes, p->len};
+    size_t at = nocase ? yg_text_find_nocase(s, needle, from) : yg_text_find(s, needle, from);
+    if (nocase && (at == NOT_FOUND || at > from) && has_odd_fold(s))
+        return piece_scan(p, nocase, s, from, ret_end);
+    if (at != NOT_FOUND)
+        *ret_end = at + p->len;
+    return at;
+}
+
+// Where the piece would have to begin to end with the text; NOT_FOUND when it does not.
+static bool piece_at_end(const struct yg_piece *p, bool nocase, yg_str s, size_t from) {
+    size_t at = s.len;
+    for (uint32_t i = 0; i < p->cp_count; i++) {
+        if (at <= from)
+            return false;
+        at--;
+        while (at > from && ((uint8_t)s.ptr[at] & 0xc0) == 0x80)
+            at--;
+    }
+    return piece_at(p, nocase, s, at) == s.len;
+}
+
+// ------------------------------------------------------------ patterns
+
+static yg_rc piece_compile(yg_str text, bool wild, bool nocase, struct yg_arena *arena,
+                           struct yg_piece *out, struct yg_err *err) {
+    uint32_t *cps = YG_NEW_N(arena, uint32_t, text.len + 1);
+    char *bytes = YG_NEW_N(arena, char, text.len * 4 + 1);
+    if (cps == NULL || bytes == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory for a search pattern");
+    *out = (struct yg_piece){.cps = cps, .bytes = bytes, .ascii = true};
+    for (size_t at = 0; at < text.len;) {
+        if (wild && text.ptr[at] == YG_WILD_ONE) {
+            cps[out->cp_count++] = YG_CP_ANY;
+            out->any = true;
+            at++;
+            continue;
+        }
+        uint32_t cp = yg_utf8_next(text, &at);
+        if (nocase)
+            cp = fold(cp);
+        cps[out->cp_count++] = cp;
+        out->ascii = out->ascii && cp < 0x80;
+        out->len += yg_utf8_put(cp, bytes + out->len);
+    }
+    if (!nocase && !out->any) { // keeps bytes that are no UTF-8 as they are
+        out->bytes = text.ptr ? text.ptr : "";
+        out->len = text.len;
+    }
+    return YG_OK;
+}
+
+yg_rc yg_pattern_compile(yg_str text, bool wild, bool nocase, bool token, struct yg_arena *arena,
+                         struct yg_pattern *ret_pattern, struct yg_err *err) {
+    struct yg_pattern p = {.nocase = nocase, .token = token};
+    text = yg_arena_str(arena, text);
+    uint32_t stars = 0;
+    for (size_t i = 0; wild && i < text.len; i++)
+        stars += text.ptr[i] == YG_WILD_RUN;
+    p.pieces = YG_NEW_N(arena, struct yg_piece, stars + 1);
+    if (p.pieces == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory for a search pattern");
+    p.open_start = stars > 0 && text.ptr[0] == YG_WILD_RUN;
+    p.open_end = stars > 0 && text.ptr[text.len - 1] == YG_WILD_RUN;
+    size_t from = 0;
+    for (size_t i = 0; i <= text.len; i++) {
+        if (i < text.len && !(wild && text.ptr[i] == YG_WILD_RUN))
+            continue;
+        if (i > from || stars == 0)
+            YG_TRY(piece_compile(yg_str_sub(text, from, i - from), wild, nocase, arena,
+                                 &p.pieces[p.count++], err));
+        from = i + 1;
+    }
+    *ret_pattern = p;
+    return YG_OK;
+}
+
+// Whole value: anchored pieces at the ends, the others greedily from the left.
+static bool match_whole(const struct yg_pattern *p, yg_str s) {
+    if (p->count == 0)
+        return true; // only stars
+    size_t at = 0;
+    uint32_t first = 0, last = p->count;
+    if (!p->open_start) {
+        at = piece_at(&p->pieces[0], p->nocase, s, 0);
+        if (at == NOT_FOUND)
+            return false;
+        if (p->count == 1)
+            return p->open_end || at == s.len;
+        first = 1;
+    }
+    if (!p->open_end)
+        last--;
+    for (uint32_t i = first; i < last; i++)
+        if (piece_find(&p->pieces[i], p->nocase, s, at, &at) == NOT_FOUND)
+            return false;
+    return p->open_end || piece_at_end(&p->pieces[last], p->nocase, s, at);
+}
+
+// First blank at or after `at`.
+static size_t run_end(yg_str s, size_t at) {
+    while (at < s.len) {
+        size_t next = at;
+        if (is_blank(yg_utf8_next(s, &next)))
+            return at;
+        at = next;
+    }
+    return at;
+}
+
+// Pieces after the first, within the run of non-blanks that begins at `at`.
+static bool match_token_rest(const struct yg_pattern *p, yg_str s, size_t at) {
+    yg_str run = {s.ptr, run_end(s, at)};
+    for (uint32_t i = 1; i < p->count; i++) {
+        bool last = i + 1 == p->count;
+        size_t end = 0, start = piece_find(&p->pieces[i], p->nocase, run, at, &end);
+        while (last && start != NOT_FOUND && !p->open_end && !is_border(s, end))
+            start = piece_find(&p->pieces[i], p->nocase, run, start + 1, &end);
+        if (start == NOT_FOUND)
+            return false;
+        at = end;
+    }
+    return true;
+}
+
+static bool match_token(const struct yg_pattern *p, yg_str s) {
+    if (p->count == 0)
+        return s.len > 0;
+    size_t from = 0, end = 0;
+    while (from <= s.len) {
+        size_t start = piece_find(&p->pieces[0], p->nocase, s, from, &end);
+        if (start == NOT_FOUND)
+            return false;
+        bool fits = p->open_start || is_border(s, start);
+        if (fits && p->count == 1)
+            fits = p->open_end || is_border(s, end);
+        if (fits && match_token_rest(p, s, end))
+            return true;
+        from = start;
+        if (from == s.len)
+            break;
+        (void)yg_utf8_next(s, &from);
+    }
+    return false;
+}
+
+bool yg_pattern_match(const struct yg_pattern *p, yg_str s) {
+    return p->token ? match_token(p, s) : match_whole(p, s);
+}
