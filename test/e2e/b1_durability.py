@@ -3,6 +3,7 @@
 import collections
 import http.client
 import json
+import os
 import random
 import threading
 import time
@@ -90,8 +91,9 @@ def check(node, senders):
 
 
 def kill_loop(make_yagura, rounds, longest_s):
+    """On a release build where there is one ($YAGURA_RELEASE_BIN): more happens between two kills."""
     rng = random.Random(SEED)
-    node = make_yagura()
+    node = make_yagura(program=os.environ.get("YAGURA_RELEASE_BIN"))
     senders = [Sender(node, kind, 0) for kind in ("logs", "spans", "points")]
     for _ in range(rounds):
         senders = [fresh(s) for s in senders]

@@ -36,34 +36,10 @@ def binary_is_there():
         pytest.exit(f"no binary to test at {server.binary()}: build first, or set YAGURA_BIN", returncode=2)
 
 
-class Factory:
-    """Makes servers over fresh directories and ends all of them."""
-
-    def __init__(self, root):
-        self.root, self.made, self.count = root, [], itertools.count(1)
-
-    def __call__(self, *args, env=None, data=None, start=True):
-        n = next(self.count)
-        node = server.Yagura(data or self.root / f"data{n}", self.root / f"server{n}.log", args, env)
-        self.made.append(node)
-        return node.start() if start else node
-
-    def end(self):
-        faults = []
-        for node in self.made:
-            if node.proc is None:
-                continue
-            try:
-                node.stop()
-            except AssertionError as err:
-                faults.append(str(err))
-        assert not faults, "\n".join(faults)
-
-
 @pytest.fixture
 def make_yagura(tmp_path):
     """make_yagura(*options, env=…) → a started server; stopped (exit 0) at the end of the test."""
-    factory = Factory(tmp_path)
+    factory = server.Factory(tmp_path)
     yield factory
     factory.end()
 
@@ -71,7 +47,7 @@ def make_yagura(tmp_path):
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """One server for all tests that only add data under names of their own."""
-    factory = Factory(tmp_path_factory.mktemp("shared"))
+    factory = server.Factory(tmp_path_factory.mktemp("shared"))
     node = factory()
     yield node
     factory.end()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A yagura under test: start, talk through its public doors, stop, kill, restart."""
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -96,7 +97,8 @@ def raw_exchange(address, data, timeout_s=30.0, half_close=False):
 class Yagura:
     """One server process over one data directory. `args` come behind the defaults, `env` over a clean environment."""
 
-    def __init__(self, data, log, args=(), env=None):
+    def __init__(self, data, log, args=(), env=None, program=None):
+        self.program = program or binary()
         self.data, self.log_path = pathlib.Path(data), pathlib.Path(log)
         self.args, self.env = list(args), dict(env or {})
         self.proc = None
@@ -104,7 +106,7 @@ class Yagura:
 
     # ------------------------------------------------------------ life
     def command(self):
-        return [binary(), "serve", "--data", str(self.data), "--listen-api", "127.0.0.1:0",
+        return [self.program, "serve", "--data", str(self.data), "--listen-api", "127.0.0.1:0",
                 "--listen-agent", "127.0.0.1:0", "--listen-dogstatsd", "127.0.0.1:0", *self.args]
 
     def environment(self):
@@ -256,3 +258,27 @@ class Yagura:
         if not series:
             return None
         return sum(value for s in series for _, value in s["pointlist"] if value is not None)
+
+
+class Factory:
+    """Makes servers over fresh directories and ends all of them."""
+
+    def __init__(self, root):
+        self.root, self.made, self.count = root, [], itertools.count(1)
+
+    def __call__(self, *args, env=None, data=None, start=True, program=None):
+        n = next(self.count)
+        node = Yagura(data or self.root / f"data{n}", self.root / f"server{n}.log", args, env, program)
+        self.made.append(node)
+        return node.start() if start else node
+
+    def end(self):
+        faults = []
+        for node in self.made:
+            if node.proc is None:
+                continue
+            try:
+                node.stop()
+            except AssertionError as err:
+                faults.append(str(err))
+        assert not faults, "\n".join(faults)
