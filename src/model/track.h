@@ -53,6 +53,10 @@ const char *yg_track_name(enum yg_track track); // "logs", "spans", "traces", "e
 #define YG_COL_RESOURCE "resource_name"
 #define YG_COL_TYPE "type"
 #define YG_COL_ENV "env"
+// Service entry spans also carry "_top_level" BOOL true: no parent in the same chunk (trace part of
+// one body), or a parent of another service; or the tracer says so (metric _dd.top_level or
+// _top_level = 1). Set by the trace decoders; what services and functions are counted by.
+#define YG_COL_TOP_LEVEL "_top_level"
 #define YG_COL_LINKS "_links"
 #define YG_COL_SPAN_EVENTS "_events"
 
