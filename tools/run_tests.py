@@ -4,6 +4,7 @@
 
 --build DIR   where the binary and the test programs are
 --only NAME   unit, page or e2e
+--environment only makes the Python environment and prints its python
 Unit programs run two at a time; the end-to-end suite runs in a Python environment of its own
 (build/venv), made when it is missing. The kill loop uses build/yagura when that is a release build.
 """
@@ -114,7 +115,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     parser.add_argument("--only", choices=["unit", "page", "e2e"])
+    parser.add_argument("--environment", action="store_true", help="only make the Python environment; prints its python")
     args = parser.parse_args()
+    if args.environment:
+        print(python_environment())
+        return 0
     build = args.build.resolve()
     tally = Tally()
     if args.only in (None, "unit"):
