@@ -129,6 +129,9 @@ static void job_end(struct yg_client *client, struct job *job, yg_rc rc, const c
         curl_easy_getinfo(job->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
         curl_easy_getinfo(job->easy, CURLINFO_SIZE_UPLOAD_T, &upload_bytes);
         answer.sent = request_bytes > 0 || upload_bytes > 0 || answer.status > 0;
+        curl_off_t wait_s = 0;
+        if (curl_easy_getinfo(job->easy, CURLINFO_RETRY_AFTER, &wait_s) == CURLE_OK)
+            answer.retry_after_s = (int64_t)wait_s;
     }
     answer.body = yg_buf_str(&job->answer);
     yg_counter_add(rc == YG_OK ? client->sent : client->failed, 1);

@@ -180,6 +180,7 @@ struct yg_client_answer {
     long status;
     yg_str body; // borrowed for the call
     bool sent;
+    int64_t retry_after_s; // of the answer's Retry-After (seconds or date); 0 = not said
     const char *error;
 };
 
