@@ -17,6 +17,7 @@ bool yg_encoding_parse(yg_str name, enum yg_encoding *ret_encoding) {
         {YG_STR_INIT(""), YG_ENC_IDENTITY},   {YG_STR_INIT("identity"), YG_ENC_IDENTITY},
         {YG_STR_INIT("gzip"), YG_ENC_GZIP},   {YG_STR_INIT("x-gzip"), YG_ENC_GZIP},
         {YG_STR_INIT("zstd"), YG_ENC_ZSTD},   {YG_STR_INIT("deflate"), YG_ENC_DEFLATE},
+        {YG_STR_INIT("zstd1"), YG_ENC_ZSTD}, // the public API's name for the same frames
     };
     name = yg_str_trim(name);
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -45,8 +45,11 @@ const char *yg_track_name(enum yg_track track); // "logs", "spans", "traces", "e
 // Spans: timestamp = start; trace_id ID, span_id, parent_id (I64 bits of u64, 0 = none), duration
 // (I64 ns), service, operation_name, resource_name, type, env, host, status; meta → "@key" STR,
 // metrics → "@key" F64 (I64 when whole and sent as an integer is not kept apart: metrics are F64),
-// meta_struct → "@key" JSON,
-// "_links", "_events" JSON (arrays as the agent protocol's v0.4 maps name the members).
+// meta_struct → "@key" JSON.
+// "_links" JSON: [{"trace_id":"<32 hex>","span_id":"<16 hex>","attributes":{…},"tracestate":"…",
+// "flags":n}]; "_events" JSON: [{"name":"…","time_unix_nano":n,"attributes":{"k":plain value}}];
+// native ones and those that came as JSON text in meta ("_dd.span_links", "events") alike.
+// Not repeated as "@key": meta "env" (column env), "_dd.p.tid" (high half of trace_id).
 #define YG_COL_PARENT_ID "parent_id"
 #define YG_COL_DURATION "duration"
 #define YG_COL_OPERATION "operation_name"

@@ -143,6 +143,7 @@ static void names(void **state) {
     assert_true(yg_encoding_parse(YG_STR("x-gzip"), &e) && e == YG_ENC_GZIP);
     assert_true(yg_encoding_parse(YG_STR(" zstd "), &e) && e == YG_ENC_ZSTD);
     assert_true(yg_encoding_parse(YG_STR("deflate"), &e) && e == YG_ENC_DEFLATE);
+    assert_true(yg_encoding_parse(YG_STR("zstd1"), &e) && e == YG_ENC_ZSTD);
     assert_true(yg_encoding_parse(YG_STR(""), &e) && e == YG_ENC_IDENTITY);
     assert_false(yg_encoding_parse(YG_STR("br"), &e));
 }
