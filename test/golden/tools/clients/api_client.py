@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics and logs through `datadog-api-client`, in each of its content encodings."""
 import os
-from datetime import datetime, timezone
 
 from datadog_api_client import ApiClient, Configuration
 from datadog_api_client.v1.api.metrics_api import MetricsApi as MetricsV1
