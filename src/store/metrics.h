@@ -54,6 +54,8 @@ struct yg_metric_reader_ops {
     // sources merged.
     bool (*series)(void *ctx, const struct yg_metric_series *series);
     void (*bucket)(void *ctx, const struct yg_metric_bucket *bucket);
+    // May be NULL. A chunk of a file is damaged and left out ("metric block …, chunk at byte N: …"). Borrowed.
+    void (*warning)(void *ctx, yg_str text);
 };
 
 // Reads every series of `name` whose tags match `scope` (NULL = all), buckets with start in

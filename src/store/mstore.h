@@ -37,6 +37,15 @@ uint64_t yg_mstore_head_bytes(const struct yg_mstore *ms);
 uint64_t yg_mstore_file_bytes(const struct yg_mstore *ms);
 uint32_t yg_mstore_series_count(const struct yg_mstore *ms);
 void yg_mstore_retain(struct yg_mstore *ms); // drops blocks older than the retention
+// What store/metrics.h offers, on the engine itself.
+yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope, int64_t from_s, int64_t to_s,
+                     const struct yg_metric_reader_ops *ops, void *ctx, struct yg_err *err) YG_MUST_USE;
+void yg_mstore_names(struct yg_mstore *ms, int64_t since_s, bool (*fn)(void *ctx, const struct yg_metric_info *info),
+                     void *ctx);
+yg_rc yg_mstore_info(struct yg_mstore *ms, yg_str name, struct yg_metric_info *ret_info, struct yg_err *err) YG_MUST_USE;
+void yg_mstore_tags(struct yg_mstore *ms, const yg_str *name, int64_t since_s,
+                    bool (*fn)(void *ctx, yg_str metric, yg_str tags), void *ctx);
+
 // The metric engine of an open store; what metrics.h's functions use. Also makes sure that every
 // point acknowledged so far has been applied (waits for the metrics strand, ≤ 5 ms). In store.c.
 struct yg_mstore *yg_store_metrics(struct yg_store *store);

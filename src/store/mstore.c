@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: Apache-2.0
+// The metric engine: applies point batches to the head, flushes heads to block files, merges and
+// drops blocks.
+//
+// What is in the directory is what counts: a block file's name holds the range of WAL sequences
+// that it is made of. A merge writes one file over the range of its sources and removes them; if
+// the process dies in between, the next opening finds files whose range lies inside another's and
+// removes them.
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/panic.h"
+#include "store/mstore_int.h"
+#include <dirent.h>
+#include <math.h>
+#include <unistd.h>
+
+// ------------------------------------------------------------ opening
+
+static void note_damage(void *ctx, const struct yg_err *err) {
+    struct yg_mstore *ms = ctx;
+    atomic_fetch_add_explicit(&ms->damaged, 1, memory_order_relaxed);
+    yg_counter_add(ms->damaged_counter, 1);
+    yg_log(YG_LOG_ERROR, "store", "metric data skipped", YG_KV_C("error", err->text));
+}
+
+void yg_mstore_note_damage(struct yg_mstore *ms, const struct yg_err *err) {
+    note_damage(ms, err);
+}
+
+struct found_series {
+    struct yg_mreg *reg;
+    uint32_t series_len, name_len;
+    uint32_t expired_before; // bucket: what is older may be missing from the series log
+    uint64_t unknown;
+};
+
+static void see_series(void *ctx, uint32_t series, uint32_t metric, uint32_t last_bucket) {
+    struct found_series *f = ctx;
+    f->series_len = series + 1 > f->series_len ? series + 1 : f->series_len;
+    f->name_len = metric + 1 > f->name_len ? metric + 1 : f->name_len;
+    struct yg_mseries *s = yg_mreg_series(f->reg, series);
+    f->unknown += s == NULL && last_bucket >= f->expired_before;
+    if (s != NULL && atomic_load_explicit(&s->last_bucket, memory_order_relaxed) < last_bucket)
+        atomic_store_explicit(&s->last_bucket, last_bucket, memory_order_relaxed);
+}
+
+struct block_list {
+    struct yg_mblock **items;
+    uint32_t len, cap;
+};
+
+static int cmp_blocks(const void *a, const void *b) {
+    const struct yg_mblock *x = *(struct yg_mblock *const *)a, *y = *(struct yg_mblock *const *)b;
+    if (x->seq_lo != y->seq_lo)
+        return x->seq_lo < y->seq_lo ? -1 : 1;
+    return x->seq_hi > y->seq_hi ? -1 : x->seq_hi < y->seq_hi; // the wider one first
+}
+
+static yg_rc load_file(struct yg_mstore *ms, const char *name, struct found_series *found,
+                       struct block_list *list, struct yg_err *err) {
+    char path[4096];
+    (void)snprintf(path, sizeof(path), "%s/%s", ms->dir, name);
+    yg_str n = yg_str_c(name);
+    if (yg_str_starts(n, YG_STR("tmp-"))) {
+        (void)unlink(path);
+        return YG_OK;
+    }
+    if (!yg_str_starts(n, YG_STR("b-")) || !yg_str_ends(n, YG_STR(".ygm")))
+        return YG_OK;
+    struct yg_mblock *b;
+    struct yg_err e = {0};
+    yg_rc rc = yg_mblock_open(path, see_series, found, &b, &e);
+    if (rc == YG_ECORRUPT) { // kept as it is for a person to look at; told and left out
+        note_damage(ms, &e);
+        return YG_OK;
+    }
+    if (rc != YG_OK) {
+        if (err != NULL)
+            *err = e;
+        return rc;
+    }
+    YG_GROW(YG_MS_TAG, list->items, list->len, list->cap);
+    list->items[list->len++] = b;
+    return YG_OK;
+}
+
+static yg_rc load_files(struct yg_mstore *ms, struct found_series *found, struct block_list *list,
+                        struct yg_err *err) {
+    DIR *dir = opendir(ms->dir);
+    if (dir == NULL)
+        return yg_fail_errno(err, "open directory %s", ms->dir);
+    yg_rc rc = YG_OK;
+    for (struct dirent *e = readdir(dir); e != NULL && rc == YG_OK; e = readdir(dir))
+        rc = load_file(ms, e->d_name, found, list, err);
+    (void)closedir(dir);
+    return rc;
+}
+
+static void sum_file_bytes(struct yg_mstore *ms) {
+    int64_t sum = ms->log.size;
+    for (uint32_t i = 0; i < ms->blocks->count; i++)
+        sum += ms->blocks->blocks[i]->bytes;
+    atomic_store_explicit(&ms->file_bytes, (uint64_t)sum, memory_order_relaxed);
+}
+
+// Leaves out (and removes) sources of a finished merge.
+static void publish_loaded(struct yg_mstore *ms, struct block_list *list) {
+    if (list->len > 1)
+        qsort(list->items, list->len, sizeof(struct yg_mblock *), cmp_blocks);
+    uint64_t flushed = 0;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < list->len; i++) {
+        struct yg_mblock *b = list->items[i];
+        if (kept > 0 && b->seq_hi <= flushed) {
+            (void)unlink(b->path);
+            yg_mblock_unref(b);
+            continue;
+        }
+        flushed = b->seq_hi;
+        list->items[kept++] = b;
+    }
+    ms->blocks = yg_mblocks_create(kept);
+    for (uint32_t i = 0; i < kept; i++)
+        ms->blocks->blocks[i] = list->items[i];
+    list->len = 0;
+    ms->last_applied = flushed;
+    atomic_store_explicit(&ms->flushed_sequence, flushed, memory_order_release);
+    sum_file_bytes(ms);
+}
+
+static int64_t retention_cutoff(const struct yg_mstore *ms) {
+    if (ms->retention_ns <= 0)
+        return 0;
+    return (yg_now_ns(ms->clock) - ms->retention_ns) / YG_NS_PER_S / YG_BUCKET_S;
+}
+
+// Files hold series that the log does not name: it is damaged. A copy stays for a person to look
+// at.
+static void set_log_aside(struct yg_mstore *ms, uint64_t unknown) {
+    struct yg_err e = {0};
+    (void)yg_fail(&e, YG_ECORRUPT, "%s: %llu series of the block files are not named in it",
+                  ms->log.path, (unsigned long long)unknown);
+    note_damage(ms, &e);
+    char path[4096];
+    (void)snprintf(path, sizeof(path), "%s.damaged", ms->log.path);
+    (void)unlink(path);
+    if (link(ms->log.path, path) == 0)
+        ms->log.broken =
+            true; // the next flush writes a new one, the old bytes stay under that name
+}
+
+static yg_rc open_files(struct yg_mstore *ms, struct yg_err *err) {
+    YG_TRY(yg_mlog_open(&ms->log, ms->dir, &ms->reg, note_damage, ms, err));
+    int64_t cutoff = retention_cutoff(ms);
+    struct found_series found = {.reg = &ms->reg,
+                                 .expired_before = cutoff > 0 ? (uint32_t)cutoff : 0};
+    struct block_list list = {0};
+    yg_rc rc = load_files(ms, &found, &list, err);
+    if (rc == YG_OK) {
+        yg_mreg_reserve(&ms->reg, found.series_len, found.name_len);
+        publish_loaded(ms, &list);
+        if (found.unknown > 0)
+            set_log_aside(ms, found.unknown);
+    }
+    for (uint32_t i = 0; i < list.len; i++)
+        yg_mblock_unref(list.items[i]);
+    yg_free(YG_MS_TAG, list.items);
+    return rc;
+}
+
+yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore **ret_ms,
+                     struct yg_err *err) {
+    struct yg_mstore *ms = yg_calloc(YG_MS_TAG, 1, sizeof(*ms));
+    ms->magic = YG_MSTORE_MAGIC;
+    ms->dir = yg_strndup(YG_MS_TAG, options->dir, strlen(options->dir));
+    ms->clock = options->clock ? options->clock : &yg_clock_system;
+    ms->retention_ns = options->retention_ns;
+    ms->damaged_counter = yg_counter_get(YG_COUNTER, "yagura.store.damaged", "track:metrics");
+    ms->refused_value = yg_counter_get(YG_COUNTER, "yagura.metrics.refused", "reason:not_finite");
+    ms->refused_time = yg_counter_get(YG_COUNTER, "yagura.metrics.refused", "reason:timestamp");
+    yg_mreg_init(&ms->reg, options->series_max, options->series_per_metric_max);
+    pthread_mutex_init(&ms->flush_lock, NULL);
+    pthread_rwlock_init(&ms->state_lock, NULL);
+    ms->log.fd = -1;
+    yg_rc rc = open_files(ms, err);
+    if (rc != YG_OK) {
+        yg_mstore_close(ms);
+        return yg_err_wrap(err, "metrics");
+    }
+    ms->head = yg_mhead_create(ms->reg.series_len);
+    *ret_ms = ms;
+    return YG_OK;
+}
+
+void yg_mstore_close(struct yg_mstore *ms) {
+    if (ms == NULL)
+        return;
+    YG_CHECK(ms, YG_MSTORE_MAGIC);
+    yg_mhead_unref(ms->head);
+    yg_mhead_unref(ms->frozen);
+    yg_mblocks_unref(ms->blocks);
+    yg_mlog_close(&ms->log);
+    yg_mreg_fini(&ms->reg);
+    pthread_rwlock_destroy(&ms->state_lock);
+    pthread_mutex_destroy(&ms->flush_lock);
+    yg_free(YG_MS_TAG, ms->dir);
+    ms->magic = 0;
+    yg_free(YG_MS_TAG, ms);
+}
+
+// ------------------------------------------------------------ applying
+
+static bool bucket_of(int64_t ts_s, uint32_t *ret_bucket) {
+    if (ts_s < 0 || ts_s / YG_BUCKET_S >= UINT32_MAX - 1)
+        return false;
+    *ret_bucket = (uint32_t)(ts_s / YG_BUCKET_S);
+    return true;
+}
+
+static void apply_point(struct yg_mstore *ms, const struct yg_points *points,
+                        const struct yg_point *p, uint32_t id) {
+    uint32_t bucket;
+    if (!bucket_of(p->ts_s, &bucket)) {
+        yg_counter_add(ms->refused_time, 1);
+        return;
+    }
+    const struct yg_sketch *sketch = p->sketch >= 0 && (uint32_t)p->sketch < points->sketch_count
+                                         ? &points->sketches[p->sketch]
+                                         : NULL;
+    struct yg_mseries *s = yg_mreg_series(&ms->reg, id);
+    bool distribution = s->type == YG_METRIC_DISTRIBUTION;
+    if (sketch == NULL ? !isfinite(p->value) : !distribution || !(sketch->count > 0)) {
+        yg_counter_add(ms->refused_value, 1);
+        return;
+    }
+    yg_mhead_add(ms->head, id, (enum yg_metric_type)s->type, bucket, p->value, sketch);
+    if (atomic_load_explicit(&s->last_bucket, memory_order_relaxed) < bucket)
+        atomic_store_explicit(&s->last_bucket, bucket, memory_order_relaxed);
+}
+
+void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points) {
+    YG_CHECK(ms, YG_MSTORE_MAGIC);
+    uint64_t flushed = atomic_load_explicit(&ms->flushed_sequence, memory_order_acquire);
+    if (points->sequence != 0 && points->sequence <= flushed)
+        return;
+    uint32_t *ids = yg_alloc(YG_MS_TAG, (points->series_count + 1) * sizeof(*ids));
+    pthread_rwlock_wrlock(&ms->state_lock);
+    yg_mreg_resolve(&ms->reg, points->series, points->series_count, ids);
+    if (ms->head->point_count == 0)
+        ms->head->seq_lo = ms->last_applied + 1;
+    for (uint32_t i = 0; i < points->count; i++) {
+        const struct yg_point *p = &points->points[i];
+        if (p->series < points->series_count && ids[p->series] != YG_MS_NONE)
+            apply_point(ms, points, p, ids[p->series]);
+    }
+    if (points->sequence > ms->last_applied)
+        ms->last_applied = points->sequence;
+    ms->head->seq_hi = ms->last_applied;
+    atomic_store_explicit(&ms->head_bytes, yg_mhead_bytes(ms->head), memory_order_relaxed);
+    pthread_rwlock_unlock(&ms->state_lock);
+    yg_free(YG_MS_TAG, ids);
+}
+
+// ------------------------------------------------------------ flushing
+
+struct order_key {
+    uint32_t metric, series;
+};
+
+static int cmp_order(const void *a, const void *b) {
+    const struct order_key *x = a, *y = b;
+    if (x->metric != y->metric)
+        return x->metric < y->metric ? -1 : 1;
+    return (x->series > y->series) - (x->series < y->series);
+}
+
+static yg_rc write_runs(struct yg_mstore *ms, const struct yg_mhead *h,
+                        const struct order_key *order, struct yg_mwriter *w, struct yg_err *err) {
+    struct yg_mrun run = {0};
+    yg_rc rc = YG_OK;
+    for (uint32_t i = 0; i < h->touched_len && rc == YG_OK; i++) {
+        pthread_rwlock_rdlock(&ms->reg.lock);
+        const struct yg_mseries *s = yg_mreg_series(&ms->reg, order[i].series);
+        enum yg_metric_type type = (enum yg_metric_type)s->type;
+        pthread_rwlock_unlock(&ms->reg.lock);
+        yg_mrun_reset(&run);
+        yg_mhead_copy(h, order[i].series, type, 0, UINT32_MAX, &run);
+        yg_mrun_settle(&run, type);
+        rc = yg_mwriter_run(w, order[i].metric, order[i].series, type, &run, err);
+    }
+    yg_mrun_fini(&run);
+    return rc;
+}
+
+static yg_rc write_head(struct yg_mstore *ms, const struct yg_mhead *h,
+                        struct yg_mblock **ret_block, struct yg_err *err) {
+    struct order_key *order = yg_alloc(YG_MS_TAG, (h->touched_len + 1) * sizeof(*order));
+    pthread_rwlock_rdlock(&ms->reg.lock);
+    for (uint32_t i = 0; i < h->touched_len; i++)
+        order[i] =
+            (struct order_key){yg_mreg_series(&ms->reg, h->touched[i])->metric, h->touched[i]};
+    pthread_rwlock_unlock(&ms->reg.lock);
+    qsort(order, h->touched_len, sizeof(*order), cmp_order);
+    const struct yg_mwriter_options options = {.dir = ms->dir,
+                                               .seq_lo = h->seq_lo,
+                                               .seq_hi = h->seq_hi,
+                                               .created_s = yg_now_ns(ms->clock) / YG_NS_PER_S};
+    struct yg_mwriter w;
+    yg_rc rc = yg_mwriter_open(&w, &options, err);
+    if (rc == YG_OK)
+        rc = write_runs(ms, h, order, &w, err);
+    if (rc == YG_OK)
+        rc = yg_mwriter_finish(&w, err);
+    if (rc == YG_OK)
+        rc = yg_mblock_open(w.path, NULL, NULL, ret_block, err);
+    yg_mwriter_fini(&w);
+    yg_free(YG_MS_TAG, order);
+    return rc;
+}
+
+// Replaces `drop` blocks from `at` on by `block` (NULL: by nothing). Takes the block.
+static void replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
+                           struct yg_mblock *take_block, bool frozen_is_written) {
+    struct yg_mblocks *old = ms->blocks;
+    struct yg_mblocks *l = yg_mblocks_create(old->count - drop + (take_block != NULL));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < at; i++)
+        l->blocks[n++] = yg_mblock_ref(old->blocks[i]);
+    if (take_block != NULL)
+        l->blocks[n++] = take_block;
+    for (uint32_t i = at + drop; i < old->count; i++)
+        l->blocks[n++] = yg_mblock_ref(old->blocks[i]);
+    struct yg_mhead *written = NULL;
+    pthread_rwlock_wrlock(&ms->state_lock);
+    ms->blocks = l;
+    if (frozen_is_written) {
+        written = ms->frozen;
+        ms->frozen = NULL;
+    }
+    pthread_rwlock_unlock(&ms->state_lock);
+    yg_mblocks_unref(old);
+    yg_mhead_unref(written);
+    sum_file_bytes(ms);
+}
+
+// Freezes the head unless an earlier one still waits to be written. False when there is nothing to
+// write.
+static bool freeze(struct yg_mstore *ms) {
+    struct yg_mhead *fresh = yg_mhead_create(0);
+    pthread_rwlock_wrlock(&ms->state_lock);
+    if (ms->frozen == NULL && ms->head->point_count > 0) {
+        ms->frozen = ms->head;
+        ms->head = fresh;
+        fresh = NULL;
+        atomic_store_explicit(&ms->head_bytes, 0, memory_order_relaxed);
+    } else if (ms->frozen == NULL) {
+        atomic_store_explicit(&ms->flushed_sequence, ms->last_applied, memory_order_release);
+    }
+    bool any = ms->frozen != NULL;
+    pthread_rwlock_unlock(&ms->state_lock);
+    yg_mhead_unref(fresh);
+    return any;
+}
+
+static yg_rc flush_one(struct yg_mstore *ms, struct yg_err *err) {
+    YG_TRY(yg_mlog_append(&ms->log, ms->dir, &ms->reg, err));
+    struct yg_mblock *block;
+    uint64_t seq_hi = ms->frozen->seq_hi; // only a flush changes `frozen`, and this is the flush
+    YG_TRY(write_head(ms, ms->frozen, &block, err));
+    replace_blocks(ms, ms->blocks->count, 0, block, true);
+    atomic_store_explicit(&ms->flushed_sequence, seq_hi, memory_order_release);
+    return YG_OK;
+}
+
+// ------------------------------------------------------------ merging
+
+struct merge_source {
+    struct yg_mcursor cursor;
+    bool live;
+};
+
+static bool before(const struct yg_mcursor *a, const struct yg_mcursor *b) {
+    return a->metric != b->metric ? a->metric < b->metric : a->series < b->series;
+}
+
+static yg_rc merge_runs(struct merge_source *src, uint32_t n, struct yg_mwriter *w,
+                        struct yg_err *err) {
+    struct yg_mrun run = {0};
+    yg_rc rc = YG_OK;
+    while (rc == YG_OK) {
+        const struct yg_mcursor *low = NULL;
+        for (uint32_t i = 0; i < n; i++)
+            if (src[i].live && (low == NULL || before(&src[i].cursor, low)))
+                low = &src[i].cursor;
+        if (low == NULL)
+            break;
+        uint32_t metric = low->metric, series = low->series;
+        enum yg_metric_type type = (enum yg_metric_type)low->type;
+        yg_mrun_reset(&run);
+        for (uint32_t i = 0; i < n; i++) {
+            struct merge_source *s = &src[i];
+            while (s->live && s->cursor.series == series && s->cursor.metric == metric) {
+                (void)yg_mcursor_decode(&s->cursor, &run);
+                s->live = yg_mcursor_next(&s->cursor);
+            }
+        }
+        yg_mrun_settle(&run, type);
+        rc = yg_mwriter_run(w, metric, series, type, &run, err);
+    }
+    yg_mrun_fini(&run);
+    return rc;
+}
+
+// Damage in a source would be lost for good by a merge: it stops instead.
+static void stop_on_damage(void *ctx, const struct yg_err *err) {
+    struct yg_err *first = ctx;
+    if (first->rc == YG_OK)
+        *first = *err;
+}
+
+static yg_rc merge_blocks(struct yg_mstore *ms, uint32_t at, uint32_t n,
+                          struct yg_mblock **ret_block, struct yg_err *err) {
+    struct yg_mblock *const *b = ms->blocks->blocks + at;
+    const struct yg_mwriter_options options = {.dir = ms->dir,
+                                               .level = b[0]->level + 1,
+                                               .seq_lo = b[0]->seq_lo,
+                                               .seq_hi = b[n - 1]->seq_hi,
+                                               .created_s = yg_now_ns(ms->clock) / YG_NS_PER_S};
+    struct merge_source *src = yg_calloc(YG_MS_TAG, n, sizeof(*src));
+    struct yg_err damage = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        yg_mcursor_init(&src[i].cursor, b[i], YG_MS_NONE, 0, UINT32_MAX);
+        src[i].cursor.damage = stop_on_damage;
+        src[i].cursor.damage_ctx = &damage;
+        src[i].live = yg_mcursor_next(&src[i].cursor);
+    }
+    struct yg_mwriter w;
+    yg_rc rc = yg_mwriter_open(&w, &options, err);
+    if (rc == YG_OK)
+        rc = merge_runs(src, n, &w, err);
+    if (rc == YG_OK && damage.rc != YG_OK)
+        rc = yg_fail(err, damage.rc, "%s", damage.text);
+    if (rc == YG_OK)
+        rc = yg_mwriter_finish(&w, err);
+    if (rc == YG_OK)
+        rc = yg_mblock_open(w.path, NULL, NULL, ret_block, err);
+    yg_mwriter_fini(&w);
+    for (uint32_t i = 0; i < n; i++)
+        yg_mcursor_fini(&src[i].cursor);
+    yg_free(YG_MS_TAG, src);
+    return rc;
+}
+
+// Eight neighbours of one level, not too large and not of too long a time: where they begin, or −1.
+static int64_t merge_candidate(const struct yg_mblocks *l) {
+    for (uint32_t at = 0; at + YG_MS_MERGE_FAN_IN <= l->count; at++) {
+        int64_t bytes = 0;
+        uint32_t n = 0, min = UINT32_MAX, max = 0;
+        for (; n < YG_MS_MERGE_FAN_IN && l->blocks[at + n]->level == l->blocks[at]->level; n++) {
+            const struct yg_mblock *b = l->blocks[at + n];
+            bytes += b->bytes;
+            min = b->min_bucket < min ? b->min_bucket : min;
+            max = b->max_bucket > max ? b->max_bucket : max;
+        }
+        // Late points stretch a block's time; levels below 2 are merged whatever they span.
+        bool span_ok = l->blocks[at]->level < 2 || max - min <= YG_MS_MERGE_SPAN_BUCKETS;
+        if (n == YG_MS_MERGE_FAN_IN && bytes <= YG_MS_MERGE_MAX_BYTES && span_ok)
+            return at;
+    }
+    return -1;
+}
+
+static void merge_some(struct yg_mstore *ms) {
+    int64_t at;
+    while ((at = merge_candidate(ms->blocks)) >= 0) {
+        struct yg_err err = {0};
+        struct yg_mblock *merged;
+        if (merge_blocks(ms, (uint32_t)at, YG_MS_MERGE_FAN_IN, &merged, &err) != YG_OK) {
+            yg_log(YG_LOG_WARN, "store", "metric blocks not merged", YG_KV_C("error", err.text));
+            return;
+        }
+        struct yg_mblocks *old = yg_mblocks_ref(ms->blocks);
+        replace_blocks(ms, (uint32_t)at, YG_MS_MERGE_FAN_IN, merged, false);
+        for (uint32_t i = 0; i < YG_MS_MERGE_FAN_IN; i++)
+            (void)unlink(old->blocks[(uint32_t)at + i]->path);
+        yg_mblocks_unref(old);
+    }
+}
+
+yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) {
+    YG_CHECK(ms, YG_MSTORE_MAGIC);
+    pthread_mutex_lock(&ms->flush_lock);
+    pthread_rwlock_rdlock(&ms->state_lock);
+    uint64_t goal = ms->last_applied;
+    pthread_rwlock_unlock(&ms->state_lock);
+    yg_rc rc = YG_OK;
+    // Twice when an earlier flush had failed: what it froze, then the head.
+    for (uint32_t i = 0; i < 2 && rc == YG_OK && freeze(ms); i++) {
+        rc = flush_one(ms, err);
+        if (rc == YG_OK && yg_mstore_flushed_sequence(ms) >= goal)
+            break;
+    }
+    if (rc == YG_OK)
+        merge_some(ms);
+    pthread_mutex_unlock(&ms->flush_lock);
+    return rc == YG_OK ? rc : yg_err_wrap(err, "metric flush");
+}
+
+// ------------------------------------------------------------ retention and figures
+
+void yg_mstore_retain(struct yg_mstore *ms) {
+    YG_CHECK(ms, YG_MSTORE_MAGIC);
+    int64_t cutoff = retention_cutoff(ms);
+    if (cutoff <= 0 || cutoff > UINT32_MAX)
+        return;
+    pthread_mutex_lock(&ms->flush_lock);
+    for (uint32_t i = 0; i < ms->blocks->count;) {
+        struct yg_mblock *b = ms->blocks->blocks[i];
+        // The newest stays: its name tells up to which WAL sequence all is in files.
+        if (b->max_bucket >= (uint32_t)cutoff || i + 1 == ms->blocks->count) {
+            i++;
+            continue;
+        }
+        (void)yg_mblock_ref(b);
+        replace_blocks(ms, i, 1, NULL, false);
+        (void)unlink(b->path);
+        yg_mblock_unref(b);
+    }
+    pthread_rwlock_wrlock(&ms->state_lock); // not between a batch's look-up and its points
+    yg_mreg_expire(&ms->reg, (uint32_t)cutoff);
+    pthread_rwlock_unlock(&ms->state_lock);
+    if (ms->log.records / 2 > yg_mstore_series_count(ms) + 1000)
+        ms->log.broken = true; // mostly dead series: the next flush writes it anew
+    pthread_mutex_unlock(&ms->flush_lock);
+}
+
+uint64_t yg_mstore_flushed_sequence(const struct yg_mstore *ms) {
+    return atomic_load_explicit(&ms->flushed_sequence, memory_order_acquire);
+}
+uint64_t yg_mstore_head_bytes(const struct yg_mstore *ms) {
+    return atomic_load_explicit(&ms->head_bytes, memory_order_relaxed);
+}
+uint64_t yg_mstore_file_bytes(const struct yg_mstore *ms) {
+    return atomic_load_explicit(&ms->file_bytes, memory_order_relaxed);
+}
+
+uint32_t yg_mstore_series_count(const struct yg_mstore *ms) {
+    union { // the lock of a const engine
+        const struct yg_mstore *in;
+        struct yg_mstore *out;
+    } own = {.in = ms};
+    pthread_rwlock_rdlock(&own.out->reg.lock);
+    uint32_t n = ms->reg.series_live;
+    pthread_rwlock_unlock(&own.out->reg.lock);
+    return n;
+}

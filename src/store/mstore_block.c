@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading metric block files: opening, the list of blocks that readers pin, and the cursor over
+// runs.
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/panic.h"
+#include "codec/varint.h"
+#include "store/mstore_format.h"
+#include "store/mstore_int.h"
+#include <fcntl.h>
+
+// ------------------------------------------------------------ references
+
+struct yg_mblock *yg_mblock_ref(struct yg_mblock *b) {
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void yg_mblock_unref(struct yg_mblock *b) {
+    if (b == NULL || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    yg_file_close(&b->fd);
+    yg_free(YG_MS_TAG, b->chunks);
+    yg_free(YG_MS_TAG, b->path);
+    yg_free(YG_MS_TAG, b);
+}
+
+struct yg_mblocks *yg_mblocks_create(uint32_t count) {
+    struct yg_mblocks *l = yg_calloc(YG_MS_TAG, 1, sizeof(*l) + count * sizeof(l->blocks[0]));
+    atomic_init(&l->refs, 1);
+    l->count = count;
+    return l;
+}
+
+struct yg_mblocks *yg_mblocks_ref(struct yg_mblocks *l) {
+    atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+    return l;
+}
+
+void yg_mblocks_unref(struct yg_mblocks *l) {
+    if (l == NULL || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    for (uint32_t i = 0; i < l->count; i++)
+        yg_mblock_unref(l->blocks[i]);
+    yg_free(YG_MS_TAG, l);
+}
+
+// ------------------------------------------------------------ chunks
+
+// Reads, checks and unpacks the chunk at an offset. *ret_raw points into *stored or *raw.
+static yg_rc read_chunk(const struct yg_mblock *b, uint64_t offset, uint32_t bytes, uint32_t kind,
+                        struct yg_mcursor *c, yg_str *ret_raw, struct yg_err *err) {
+    struct yg_mchunk_header h;
+    if (bytes < sizeof(h) || bytes > YG_MS_CHUNK_MAX_BYTES)
+        return yg_fail(err, YG_ECORRUPT, "chunk of %u bytes", bytes);
+    if (bytes > c->stored_cap) {
+        yg_free(YG_MS_TAG, c->stored);
+        c->stored = yg_alloc(YG_MS_TAG, bytes);
+        c->stored_cap = bytes;
+    }
+    YG_TRY(yg_file_pread_all(b->fd, c->stored, bytes, (off_t)offset, err));
+    memcpy(&h, c->stored, sizeof(h));
+    uint32_t crc = h.crc;
+    h.crc = 0;
+    const char *payload = c->stored + sizeof(h);
+    if (h.stored_bytes != bytes - sizeof(h) || h.kind != kind ||
+        h.raw_bytes > YG_MS_CHUNK_MAX_BYTES ||
+        yg_crc32c(yg_crc32c(0, &h, sizeof(h)), payload, h.stored_bytes) != crc)
+        return yg_fail(err, YG_ECORRUPT, "checksum of the chunk does not hold");
+    if (h.encoding == YG_MCHUNK_RAW && h.raw_bytes == h.stored_bytes) {
+        *ret_raw = yg_str_n(payload, h.raw_bytes);
+        return YG_OK;
+    }
+    if (h.encoding != YG_MCHUNK_ZSTD)
+        return yg_fail(err, YG_ECORRUPT, "unknown chunk encoding %u", h.encoding);
+    if (h.raw_bytes > c->raw_cap) {
+        yg_free(YG_MS_TAG, c->raw);
+        c->raw = yg_alloc(YG_MS_TAG, h.raw_bytes);
+        c->raw_cap = h.raw_bytes;
+    }
+    if (c->zstd == NULL)
+        c->zstd = ZSTD_createDCtx();
+    if (c->zstd == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory for a zstd context");
+    size_t n = ZSTD_decompressDCtx(c->zstd, c->raw, c->raw_cap, payload, h.stored_bytes);
+    if (ZSTD_isError(n) || n != h.raw_bytes)
+        return yg_fail(err, YG_ECORRUPT, "zstd payload is damaged");
+    *ret_raw = yg_str_n(c->raw, n);
+    return YG_OK;
+}
+
+// ------------------------------------------------------------ opening
+
+static yg_rc get_u32(struct yg_cursor *c, uint32_t *ret, struct yg_err *err) {
+    uint64_t v;
+    YG_TRY(yg_get_varint(c, &v, err));
+    if (v > UINT32_MAX)
+        return yg_fail(err, YG_ECORRUPT, "number %llu is too large", (unsigned long long)v);
+    *ret = (uint32_t)v;
+    return YG_OK;
+}
+
+static yg_rc load_directory(struct yg_mblock *b, const struct yg_mfile_footer *f,
+                            struct yg_mcursor *c, struct yg_err *err) {
+    yg_str raw;
+    YG_TRY(
+        read_chunk(b, f->directory_offset, f->directory_bytes, YG_MCHUNK_DIRECTORY, c, &raw, err));
+    if (f->chunk_count > raw.len / 9)
+        return yg_fail(err, YG_ECORRUPT, "directory of %zu bytes cannot hold %u chunks", raw.len,
+                       f->chunk_count);
+    b->chunk_count = f->chunk_count;
+    b->chunks = yg_calloc(YG_MS_TAG, f->chunk_count + 1, sizeof(*b->chunks));
+    struct yg_cursor in = {.in = raw};
+    uint64_t offset = 0;
+    for (uint32_t i = 0; i < b->chunk_count; i++) {
+        struct yg_mchunk_ref *r = &b->chunks[i];
+        uint64_t delta;
+        YG_TRY(yg_get_varint(&in, &delta, err));
+        offset += delta;
+        r->offset = offset;
+        YG_TRY(get_u32(&in, &r->stored_bytes, err));
+        YG_TRY(get_u32(&in, &r->raw_bytes, err));
+        YG_TRY(get_u32(&in, &r->first_metric, err));
+        YG_TRY(get_u32(&in, &r->first_series, err));
+        YG_TRY(get_u32(&in, &r->last_metric, err));
+        YG_TRY(get_u32(&in, &r->last_series, err));
+        YG_TRY(get_u32(&in, &r->min_bucket, err));
+        YG_TRY(get_u32(&in, &r->max_bucket, err));
+    }
+    return YG_OK;
+}
+
+static yg_rc
+load_series(const struct yg_mblock *b, const struct yg_mfile_footer *f, struct yg_mcursor *c,
+            void (*fn)(void *ctx, uint32_t series, uint32_t metric, uint32_t last_bucket),
+            void *ctx, struct yg_err *err) {
+    yg_str raw;
+    YG_TRY(read_chunk(b, f->series_offset, f->series_bytes, YG_MCHUNK_SERIES, c, &raw, err));
+    struct yg_cursor in = {.in = raw};
+    int64_t series = 0, metric = 0;
+    for (uint32_t i = 0; i < f->series_count; i++) {
+        int64_t ds, dm;
+        uint32_t last = 0;
+        YG_TRY(yg_get_svarint(&in, &ds, err));
+        YG_TRY(yg_get_svarint(&in, &dm, err));
+        YG_TRY(get_u32(&in, &last, err));
+        if (__builtin_add_overflow(series, ds, &series) ||
+            __builtin_add_overflow(metric, dm, &metric) || series < 0 || series >= UINT32_MAX ||
+            metric < 0 || metric >= UINT32_MAX)
+            return yg_fail(err, YG_ECORRUPT, "series entry %u is out of range", i);
+        if (fn != NULL)
+            fn(ctx, (uint32_t)series, (uint32_t)metric, last);
+    }
+    return YG_OK;
+}
+
+static yg_rc read_ends(struct yg_mblock *b, struct yg_mfile_footer *f, struct yg_err *err) {
+    struct yg_mfile_header h;
+    YG_TRY(yg_file_size(b->fd, &b->bytes, err));
+    if (b->bytes < (int64_t)(sizeof(h) + sizeof(*f)))
+        return yg_fail(err, YG_ECORRUPT, "only %lld bytes", (long long)b->bytes);
+    YG_TRY(yg_file_pread_all(b->fd, &h, sizeof(h), 0, err));
+    if (h.magic != YG_MFILE_MAGIC ||
+        yg_crc32c(0, &h, offsetof(struct yg_mfile_header, crc)) != h.crc)
+        return yg_fail(err, YG_ECORRUPT, "header at byte 0 is damaged");
+    if (h.version != YG_MFILE_VERSION)
+        return yg_fail(err, YG_ECORRUPT, "format version %u is not known", h.version);
+    off_t at = (off_t)(b->bytes - (int64_t)sizeof(*f));
+    YG_TRY(yg_file_pread_all(b->fd, f, sizeof(*f), at, err));
+    if (f->magic != YG_MFILE_FOOTER_MAGIC ||
+        yg_crc32c(0, f, offsetof(struct yg_mfile_footer, crc)) != f->crc)
+        return yg_fail(err, YG_ECORRUPT, "footer at byte %lld is damaged", (long long)at);
+    b->level = h.level;
+    b->seq_lo = h.seq_lo;
+    b->seq_hi = h.seq_hi;
+    b->points = f->points;
+    b->min_bucket = f->min_bucket;
+    b->max_bucket = f->max_bucket;
+    return YG_OK;
+}
+
+yg_rc yg_mblock_open(const char *path,
+                     void (*fn)(void *ctx, uint32_t series, uint32_t metric, uint32_t last_bucket),
+                     void *ctx, struct yg_mblock **ret_block, struct yg_err *err) {
+    struct yg_mblock *b = yg_calloc(YG_MS_TAG, 1, sizeof(*b));
+    atomic_init(&b->refs, 1);
+    b->fd = -1;
+    b->path = yg_strndup(YG_MS_TAG, path, strlen(path));
+    struct yg_mcursor c = {0};
+    struct yg_mfile_footer f;
+    yg_rc rc = yg_file_open(path, O_RDONLY | O_CLOEXEC, &b->fd, err);
+    if (rc == YG_OK)
+        rc = read_ends(b, &f, err);
+    if (rc == YG_OK)
+        rc = load_directory(b, &f, &c, err);
+    if (rc == YG_OK)
+        rc = load_series(b, &f, &c, fn, ctx, err);
+    yg_mcursor_fini(&c);
+    if (rc != YG_OK) {
+        yg_mblock_unref(b);
+        return yg_err_wrap(err, "metric block %s", path);
+    }
+    *ret_block = b;
+    return YG_OK;
+}
+
+// ------------------------------------------------------------ cursor
+
+// True when chunk r ends before (metric, series).
+static bool ends_before(const struct yg_mchunk_ref *r, uint32_t metric, uint32_t series) {
+    return r->last_metric < metric || (r->last_metric == metric && r->last_series < series);
+}
+
+static uint32_t lower_chunk(const struct yg_mblock *b, uint32_t from, uint32_t metric,
+                            uint32_t series) {
+    uint32_t lo = from, hi = b->chunk_count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (ends_before(&b->chunks[mid], metric, series))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+void yg_mcursor_init(struct yg_mcursor *c, const struct yg_mblock *b, uint32_t only_metric,
+                     uint32_t from_bucket, uint32_t to_bucket) {
+    *c = (struct yg_mcursor){.block = b,
+                             .only_metric = only_metric,
+                             .from_bucket = from_bucket,
+                             .to_bucket = to_bucket,
+                             .chunk_end = b->chunk_count};
+    if (only_metric != YG_MS_NONE)
+        c->chunk = lower_chunk(b, 0, only_metric, 0);
+}
+
+void yg_mcursor_skip_to(struct yg_mcursor *c, uint32_t series) {
+    if (c->only_metric == YG_MS_NONE)
+        return;
+    // The loaded chunk (the one before c->chunk) is left only when it cannot hold the series.
+    if (c->raw_len > 0 && !ends_before(&c->block->chunks[c->chunk - 1], c->only_metric, series))
+        return;
+    uint32_t at = lower_chunk(c->block, c->chunk, c->only_metric, series);
+    if (at > c->chunk || c->raw_len > 0) {
+        c->chunk = at;
+        c->pos = c->raw_len = 0;
+        c->valid = false;
+    }
+}
+
+static void tell_damage(struct yg_mcursor *c, const struct yg_mchunk_ref *r, struct yg_err *err) {
+    (void)yg_err_wrap(err, "metric block %s, chunk at byte %llu", c->block->path,
+                      (unsigned long long)r->offset);
+    if (c->damage != NULL)
+        c->damage(c->damage_ctx, err);
+}
+
+// Loads the next chunk that may hold something wanted.
+static bool load_next(struct yg_mcursor *c) {
+    c->pos = c->raw_len = 0;
+    while (c->chunk < c->chunk_end) {
+        const struct yg_mchunk_ref *r = &c->block->chunks[c->chunk++];
+        if (c->only_metric != YG_MS_NONE && r->first_metric > c->only_metric) {
+            c->chunk = c->chunk_end;
+            return false;
+        }
+        if (r->max_bucket < c->from_bucket || r->min_bucket >= c->to_bucket)
+            continue;
+        struct yg_err err = {0};
+        yg_str raw;
+        if (read_chunk(c->block, r->offset, r->stored_bytes, YG_MCHUNK_RUNS, c, &raw, &err) !=
+            YG_OK) {
+            tell_damage(c, r, &err);
+            continue;
+        }
+        if (raw.len == 0)
+            continue;
+        if (raw.ptr != c->raw) { // raw bytes are kept where the next read does not go
+            if (raw.len > c->raw_cap) {
+                yg_free(YG_MS_TAG, c->raw);
+                c->raw = yg_alloc(YG_MS_TAG, raw.len);
+                c->raw_cap = raw.len;
+            }
+            memcpy(c->raw, raw.ptr, raw.len);
+        }
+        c->raw_len = raw.len;
+        return true;
+    }
+    return false;
+}
+
+static yg_rc read_run(struct yg_mcursor *c, struct yg_err *err) {
+    struct yg_cursor in = {.in = yg_str_n(c->raw, c->raw_len), .pos = c->pos};
+    yg_str type;
+    YG_TRY(get_u32(&in, &c->metric, err));
+    YG_TRY(get_u32(&in, &c->series, err));
+    YG_TRY(yg_get_bytes(&in, 1, &type, err));
+    YG_TRY(yg_get_lenstr(&in, &c->payload, err));
+    if ((unsigned char)type.ptr[0] >= YG_METRIC_TYPE_COUNT)
+        return yg_fail(err, YG_ECORRUPT, "unknown metric type %d", type.ptr[0]);
+    c->type = (uint8_t)type.ptr[0];
+    c->pos = in.pos;
+    return YG_OK;
+}
+
+bool yg_mcursor_next(struct yg_mcursor *c) {
+    c->valid = false;
+    for (;;) {
+        if (c->pos >= c->raw_len && !load_next(c))
+            return false;
+        struct yg_err err = {0};
+        if (read_run(c, &err) != YG_OK) {
+            tell_damage(c, &c->block->chunks[c->chunk - 1], &err);
+            c->pos = c->raw_len;
+            continue;
+        }
+        if (c->only_metric != YG_MS_NONE && c->metric < c->only_metric)
+            continue;
+        if (c->only_metric != YG_MS_NONE && c->metric > c->only_metric) {
+            c->pos = c->raw_len;
+            c->chunk = c->chunk_end;
+            return false;
+        }
+        c->valid = true;
+        return true;
+    }
+}
+
+static yg_rc decode_times(struct yg_cursor *in, struct yg_mpoint *p, uint32_t n,
+                          struct yg_err *err) {
+    uint32_t step = 0;
+    YG_TRY(get_u32(in, &p[0].bucket, err));
+    YG_TRY(get_u32(in, &step, err));
+    for (uint32_t i = 1; i < n; i++) {
+        uint32_t delta = step;
+        if (step == 0)
+            YG_TRY(get_u32(in, &delta, err));
+        if (delta == 0 || __builtin_add_overflow(p[i - 1].bucket, delta, &p[i].bucket))
+            return yg_fail(err, YG_ECORRUPT, "times of series do not ascend");
+    }
+    return YG_OK;
+}
+
+#define GET_FIELD(field)                                                                           \
+    do {                                                                                           \
+        YG_TRY(yg_mcol_get(in->in, &in->pos, column, n, err));                                     \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            p[i].field = column[i];                                                                \
+    } while (0)
+
+static yg_rc decode_values(struct yg_cursor *in, uint8_t kind, struct yg_mpoint *p, double *column,
+                           uint32_t n, struct yg_err *err) {
+    if (kind == YG_MRUN_SINGLE) {
+        YG_TRY(yg_mcol_get(in->in, &in->pos, column, n, err));
+        for (uint32_t i = 0; i < n; i++) {
+            p[i].last = p[i].min = p[i].max = p[i].sum = column[i];
+            p[i].count = 1;
+        }
+        return YG_OK;
+    }
+    if (kind != YG_MRUN_FULL)
+        return yg_fail(err, YG_ECORRUPT, "unknown run kind %u", kind);
+    GET_FIELD(last);
+    GET_FIELD(min);
+    GET_FIELD(max);
+    GET_FIELD(sum);
+    GET_FIELD(count);
+    return YG_OK;
+}
+
+static yg_rc decode_sketches(struct yg_cursor *in, struct yg_mpoint *p, uint32_t n,
+                             struct yg_mcursor *c, struct yg_mrun *run, struct yg_err *err) {
+    for (uint32_t i = 0; i < n; i++) {
+        bool wanted = p[i].bucket >= c->from_bucket && p[i].bucket < c->to_bucket;
+        struct yg_sketch *s = yg_mrun_sketch(run);
+        YG_TRY(yg_sketch_decode(in->in, &in->pos, s, err));
+        p[i].sketch = s;
+        p[i].sum = s->sum;
+        p[i].count = s->count;
+        p[i].min = s->min;
+        p[i].max = s->max;
+        p[i].last = s->count > 0 ? s->sum / s->count : 0;
+        if (!wanted) { // its memory serves the next one
+            yg_sketch_reset(s);
+            run->sketch_len--;
+        }
+    }
+    return YG_OK;
+}
+
+static yg_rc decode_run(struct yg_mcursor *c, struct yg_mrun *run, struct yg_mpoint **ret_points,
+                        uint32_t *ret_count, struct yg_err *err) {
+    struct yg_cursor in = {.in = c->payload};
+    uint32_t n = 0;
+    YG_TRY(get_u32(&in, &n, err));
+    if (n == 0 || n > YG_MS_RUN_POINTS_MAX)
+        return yg_fail(err, YG_ECORRUPT, "run of %u points", n);
+    struct yg_mpoint *p = yg_calloc(YG_MS_TAG, n, sizeof(*p) + sizeof(double));
+    *ret_points = p;
+    *ret_count = n;
+    YG_TRY(decode_times(&in, p, n, err));
+    if (p[0].bucket >= c->to_bucket || p[n - 1].bucket < c->from_bucket) {
+        *ret_count = 0;
+        return YG_OK;
+    }
+    yg_str kind;
+    YG_TRY(yg_get_bytes(&in, 1, &kind, err));
+    bool sketches = (uint8_t)kind.ptr[0] == YG_MRUN_SKETCHES;
+    if (sketches != (c->type == YG_METRIC_DISTRIBUTION))
+        return yg_fail(err, YG_ECORRUPT, "run kind does not suit the metric's type");
+    if (sketches)
+        return decode_sketches(&in, p, n, c, run, err);
+    return decode_values(&in, (uint8_t)kind.ptr[0], p, (double *)(void *)(p + n), n, err);
+}
+
+bool yg_mcursor_decode(struct yg_mcursor *c, struct yg_mrun *run) {
+    YG_ASSERT(c->valid);
+    struct yg_err err = {0};
+    struct yg_mpoint *p = NULL;
+    uint32_t n = 0, sketches = run->sketch_len;
+    yg_rc rc = decode_run(c, run, &p, &n, &err);
+    if (rc != YG_OK) {
+        run->sketch_len = sketches;
+        tell_damage(c, &c->block->chunks[c->chunk - 1], &err);
+    }
+    for (uint32_t i = 0; rc == YG_OK && i < n; i++) {
+        if (p[i].bucket < c->from_bucket || p[i].bucket >= c->to_bucket)
+            continue;
+        struct yg_mpoint *to = yg_mrun_add(run, p[i].bucket);
+        *to = p[i];
+    }
+    yg_free(YG_MS_TAG, p);
+    return rc == YG_OK;
+}
+
+void yg_mcursor_fini(struct yg_mcursor *c) {
+    yg_free(YG_MS_TAG, c->stored);
+    yg_free(YG_MS_TAG, c->raw);
+    (void)ZSTD_freeDCtx(c->zstd);
+    *c = (struct yg_mcursor){0};
+}

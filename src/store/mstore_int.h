@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to the metric engine (mstore*.c, metric_read.c): registry, head, block files, cursors.
+//
+// Locks, in the order in which they may be nested:
+//   flush_lock   one flush, merge or retention at a time; the only one held across I/O, never by
+//   readers state_lock   rwlock over head, frozen head and the list of blocks; memory work only
+//   reg.lock     rwlock over the registry's tables (series structs and texts never move or go away)
+// A reader copies what it needs of the head, pins the frozen head and the list of blocks, lets go
+// of the lock and reads files without any.
+#ifndef YG_STORE_MSTORE_INT_H
+#define YG_STORE_MSTORE_INT_H
+
+#include "base/arena.h"
+#include "base/counter.h"
+#include "base/map.h"
+#include "store/mstore.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <zstd.h>
+
+#define YG_MS_TAG YG_MEM_METRICS
+#define YG_MS_NONE UINT32_MAX
+#define YG_MS_SERIES_MAX 1000000u
+#define YG_MS_SERIES_PER_METRIC_MAX 200000u
+#define YG_MS_CHUNK_RAW_BYTES (64u * 1024u)          // a chunk is closed at this size
+#define YG_MS_CHUNK_MAX_BYTES (256u * 1024u * 1024u) // no chunk of a good file is larger
+#define YG_MS_RUN_POINTS_MAX 65536u                  // longer runs are written in pieces
+#define YG_MS_MERGE_FAN_IN 8u
+#define YG_MS_MERGE_MAX_BYTES (INT64_C(1) << 30)
+#define YG_MS_MERGE_SPAN_BUCKETS (86400u / YG_BUCKET_S)
+
+// ------------------------------------------------------------ small parts
+
+// Bytes that live until the whole thing is freed.
+struct yg_bump {
+    char **chunks;
+    uint32_t len, cap;
+    size_t used, size; // of the last chunk
+    uint64_t bytes;    // allocated in all
+};
+void *yg_bump_alloc(struct yg_bump *b, size_t bytes); // 8-byte aligned
+void yg_bump_fini(struct yg_bump *b);
+
+// One bucket of one series, all senders and samples added up. For counts every field but count
+// holds the total and count is 1; for distributions `sketch` holds the bins.
+struct yg_mpoint {
+    uint32_t bucket; // ts_s / YG_BUCKET_S
+    double last, min, max, sum, count;
+    const struct yg_sketch *sketch;
+};
+
+// A growing list of points and of the sketches that they borrow.
+struct yg_mrun {
+    struct yg_mpoint *points;
+    uint32_t len, cap;
+    struct yg_sketch **sketches; // a pool: the first sketch_len are in use
+    uint32_t sketch_len, sketch_cap;
+    bool unsorted; // some point came in before an older one
+};
+void yg_mrun_reset(struct yg_mrun *r);
+void yg_mrun_fini(struct yg_mrun *r);
+struct yg_mpoint *yg_mrun_add(struct yg_mrun *r, uint32_t bucket);
+struct yg_sketch *yg_mrun_sketch(struct yg_mrun *r); // empty; lives until reset
+// Sorts by bucket and joins equal buckets; a later point's `last` wins.
+void yg_mrun_settle(struct yg_mrun *r, enum yg_metric_type type);
+
+// ------------------------------------------------------------ registry
+
+struct yg_mseries {
+    uint32_t metric;
+    uint32_t tagset;
+    uint8_t type;
+    bool dead; // aged out: not found any more; under reg.lock
+    _Atomic uint32_t interval_s;
+    _Atomic uint32_t last_bucket;
+};
+
+struct yg_mname {
+    yg_str name;
+    yg_str unit;
+    uint32_t id;
+    enum yg_metric_type type; // of the newest series
+    uint32_t interval_s;
+    uint32_t *series; // living ones, ascending
+    uint32_t len, cap;
+    bool logged; // the series log holds this state
+};
+
+struct yg_posting {
+    uint32_t *tagsets; // ascending
+    uint32_t len, cap;
+};
+
+struct yg_hslots { // open addressing, hash and id
+    struct {
+        uint32_t hash, id;
+    } * slots;
+    uint32_t cap, len;
+};
+
+#define YG_MREG_CHUNK 4096u
+struct yg_mreg {
+    pthread_rwlock_t lock;
+    struct yg_bump texts;
+    struct yg_mseries **series; // chunks of YG_MREG_CHUNK
+    uint32_t series_len, series_chunks;
+    uint32_t series_live;
+    yg_str **tagsets; // chunks of YG_MREG_CHUNK
+    uint32_t tagset_len, tagset_chunks;
+    struct yg_mname **names; // by id; NULL = a number lost with a damaged frame
+    uint32_t name_len, name_cap;
+    struct yg_map by_name; // → id
+    struct yg_map by_tag;  // → posting index
+    struct yg_posting *postings;
+    uint32_t posting_len, posting_cap;
+    struct yg_hslots by_tagset; // text → tagset id
+    struct yg_hslots by_series; // (metric, tagset, type) → series id
+    uint32_t series_max, series_per_metric_max;
+    uint32_t logged_series; // all below this id are in the series log
+    bool names_dirty;
+    struct yg_counter *refused_total, *refused_metric;
+};
+
+void yg_mreg_init(struct yg_mreg *r, uint32_t series_max, uint32_t series_per_metric_max);
+void yg_mreg_fini(struct yg_mreg *r);
+// Series of a point batch → id, made when new; YG_MS_NONE when a limit refuses it. Takes the lock
+// itself.
+void yg_mreg_resolve(struct yg_mreg *r, const struct yg_point_series *series, uint32_t count,
+                     uint32_t *ret_ids);
+// While opening: a definition as the log tells it.
+void yg_mreg_load_name(struct yg_mreg *r, uint32_t id, yg_str name, enum yg_metric_type type,
+                       uint32_t interval_s, yg_str unit);
+void yg_mreg_load_series(struct yg_mreg *r, uint32_t id, uint32_t metric, enum yg_metric_type type,
+                         uint32_t interval_s, yg_str tags);
+// Numbers up to here are taken, whatever the log says (a damaged frame may have held them).
+void yg_mreg_reserve(struct yg_mreg *r, uint32_t series_len, uint32_t name_len);
+// Stable pointers; NULL for an unknown id. Caller holds the lock or is the opener.
+struct yg_mseries *yg_mreg_series(const struct yg_mreg *r, uint32_t id);
+yg_str yg_mreg_tags(const struct yg_mreg *r, uint32_t tagset);
+struct yg_mname *yg_mreg_name(const struct yg_mreg *r, yg_str name);
+// Ids of the living series of `name` (locked) whose tags match, ascending; the array is the
+// caller's to free.
+uint32_t *yg_mreg_match(struct yg_mreg *r, const struct yg_mname *name, const struct yg_node *scope,
+                        uint32_t *ret_count);
+// Marks series without a point since the bucket as dead and takes them out of the tables.
+void yg_mreg_expire(struct yg_mreg *r, uint32_t before_bucket);
+
+// ------------------------------------------------------------ head
+
+struct yg_hslot {
+    uint32_t bucket;
+    uint32_t extra; // 0: one sample, `value` is all; else 1 + index into extras or sketches
+    double value;
+};
+struct yg_hrun {
+    struct yg_hslot *slots; // ascending buckets but for very late points
+    uint32_t len, cap;
+};
+struct yg_hextra {
+    double last, min, max, sum, count;
+};
+
+struct yg_mhead {
+    _Atomic uint32_t refs;
+    struct yg_hrun *runs; // by series id
+    uint32_t run_cap;
+    uint32_t *touched; // series with a run
+    uint32_t touched_len, touched_cap;
+    struct yg_hextra *extras;
+    uint32_t extra_len, extra_cap;
+    struct yg_sketch *sketches;
+    uint32_t sketch_len, sketch_cap;
+    uint64_t sketch_bytes;
+    struct yg_bump slots;
+    uint64_t point_count;
+    uint64_t seq_lo, seq_hi;
+};
+struct yg_mhead *yg_mhead_create(uint32_t series_hint);
+void yg_mhead_unref(struct yg_mhead *h);
+// sketch NULL: `value` counts.
+void yg_mhead_add(struct yg_mhead *h, uint32_t series, enum yg_metric_type type, uint32_t bucket,
+                  double value, const struct yg_sketch *sketch);
+uint64_t yg_mhead_bytes(const struct yg_mhead *h);
+// Appends the series' buckets in [from, to) to run, perhaps not in order; sketches are copied.
+void yg_mhead_copy(const struct yg_mhead *h, uint32_t series, enum yg_metric_type type,
+                   uint32_t from, uint32_t to, struct yg_mrun *run);
+
+// ------------------------------------------------------------ block files
+
+struct yg_mchunk_ref {
+    uint64_t offset;
+    uint32_t stored_bytes; // with its header
+    uint32_t raw_bytes;
+    uint32_t first_metric, first_series, last_metric, last_series;
+    uint32_t min_bucket, max_bucket;
+};
+
+struct yg_mblock {
+    _Atomic uint32_t refs;
+    int fd;
+    char *path;
+    uint32_t level;
+    uint64_t seq_lo, seq_hi;
+    int64_t bytes;
+    uint64_t points;
+    uint32_t min_bucket, max_bucket;
+    struct yg_mchunk_ref *chunks;
+    uint32_t chunk_count;
+};
+
+// Immutable list, oldest sequence first.
+struct yg_mblocks {
+    _Atomic uint32_t refs;
+    uint32_t count;
+    struct yg_mblock *blocks[];
+};
+struct yg_mblocks *
+yg_mblocks_create(uint32_t count); // blocks are filled in by the caller, a ref each
+struct yg_mblocks *yg_mblocks_ref(struct yg_mblocks *l);
+void yg_mblocks_unref(struct yg_mblocks *l);
+struct yg_mblock *yg_mblock_ref(struct yg_mblock *b);
+void yg_mblock_unref(struct yg_mblock *b);
+
+// Opens and checks header, footer and directory. fn is told every series of the file with its last
+// bucket.
+yg_rc yg_mblock_open(const char *path,
+                     void (*fn)(void *ctx, uint32_t series, uint32_t metric, uint32_t last_bucket),
+                     void *ctx, struct yg_mblock **ret_block, struct yg_err *err) YG_MUST_USE;
+
+// Writes a block: runs in order of (metric, series), each series once.
+struct yg_mwriter {
+    int fd;
+    char *path, *tmp;
+    const char *dir;
+    uint64_t offset;
+    struct yg_buf raw;    // the open chunk
+    struct yg_buf stored; // scratch
+    struct yg_buf scratch;
+    struct yg_buf series; // the series section
+    double *column;
+    uint32_t column_cap;
+    struct yg_mchunk_ref open;
+    uint32_t open_runs;
+    uint32_t last_series; // of the series section
+    uint32_t last_metric;
+    uint32_t series_count;
+    struct yg_mchunk_ref *chunks;
+    uint32_t chunk_count, chunk_cap;
+    uint32_t level;
+    uint64_t seq_lo, seq_hi;
+    uint64_t points;
+    uint32_t min_bucket, max_bucket;
+    ZSTD_CCtx *zstd;
+};
+struct yg_mwriter_options {
+    const char *dir;
+    uint32_t level;
+    uint64_t seq_lo, seq_hi;
+    int64_t created_s;
+};
+yg_rc yg_mwriter_open(struct yg_mwriter *w, const struct yg_mwriter_options *options,
+                      struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mwriter_run(struct yg_mwriter *w, uint32_t metric, uint32_t series,
+                     enum yg_metric_type type, const struct yg_mrun *run,
+                     struct yg_err *err) YG_MUST_USE;
+// Directory, footer, fsync, rename, directory fsync. The file is there or it is not.
+yg_rc yg_mwriter_finish(struct yg_mwriter *w, struct yg_err *err) YG_MUST_USE;
+void yg_mwriter_fini(struct yg_mwriter *w); // removes the temporary file when not finished
+#define YG_MBLOCK_NAME "b-%016llx-%016llx.ygm"
+
+// Walks the runs of a block. Damaged chunks are skipped and told to `damage`.
+struct yg_mcursor {
+    const struct yg_mblock *block;
+    uint32_t chunk, chunk_end; // next chunk to load, end
+    uint32_t only_metric;      // YG_MS_NONE = all
+    uint32_t from_bucket, to_bucket;
+    char *stored, *raw;
+    size_t stored_cap, raw_cap, raw_len, pos;
+    ZSTD_DCtx *zstd;
+    bool valid; // metric, series, payload are those of a run
+    uint32_t metric, series;
+    uint8_t type;
+    yg_str payload;
+    void (*damage)(void *ctx, const struct yg_err *err);
+    void *damage_ctx;
+};
+void yg_mcursor_init(struct yg_mcursor *c, const struct yg_mblock *b, uint32_t only_metric,
+                     uint32_t from_bucket, uint32_t to_bucket);
+// Moves to the first chunk that may hold this series or a later one of only_metric; forward only.
+void yg_mcursor_skip_to(struct yg_mcursor *c, uint32_t series);
+bool yg_mcursor_next(struct yg_mcursor *c);
+// Appends the current run's points in [from_bucket, to_bucket).
+bool yg_mcursor_decode(struct yg_mcursor *c, struct yg_mrun *run);
+void yg_mcursor_fini(struct yg_mcursor *c);
+
+// Columns of doubles (mstore_column.c).
+void yg_mcol_put(struct yg_buf *out, const double *v, uint32_t n);
+yg_rc yg_mcol_get(yg_str in, size_t *at, double *v, uint32_t n, struct yg_err *err) YG_MUST_USE;
+
+// ------------------------------------------------------------ series log
+
+struct yg_mlog {
+    int fd;
+    char *path;
+    int64_t size;
+    uint32_t records; // series in the file, living or not
+    bool broken;      // a write failed or a frame was damaged: rewritten at the next flush
+};
+yg_rc yg_mlog_open(struct yg_mlog *l, const char *dir, struct yg_mreg *reg,
+                   void (*damage)(void *ctx, const struct yg_err *err), void *ctx,
+                   struct yg_err *err) YG_MUST_USE;
+// Appends what the registry has and the log has not; durable when it returns.
+yg_rc yg_mlog_append(struct yg_mlog *l, const char *dir, struct yg_mreg *reg,
+                     struct yg_err *err) YG_MUST_USE;
+void yg_mlog_close(struct yg_mlog *l);
+
+// ------------------------------------------------------------ the engine
+
+struct yg_mstore {
+    uint32_t magic;
+    char *dir;
+    const struct yg_clock *clock;
+    int64_t retention_ns;
+    struct yg_mreg reg;
+    pthread_mutex_t flush_lock;
+    struct yg_mlog log;
+    pthread_rwlock_t state_lock;
+    struct yg_mhead *head;
+    struct yg_mhead *frozen; // being written
+    struct yg_mblocks *blocks;
+    uint64_t last_applied;
+    _Atomic uint64_t flushed_sequence;
+    _Atomic uint64_t head_bytes;
+    _Atomic uint64_t file_bytes;
+    _Atomic uint64_t damaged;
+    struct yg_counter *damaged_counter, *refused_value, *refused_time;
+};
+void yg_mstore_note_damage(struct yg_mstore *ms, const struct yg_err *err);
+#define YG_MSTORE_MAGIC 0x5954534du
+
+#endif
