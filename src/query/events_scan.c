@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking the granules of a track: order by time, skipping, deadline, and damage that becomes a warning.
+#include "query/events_int.h"
+
+static int newest_first(const void *a, const void *b) {
+    const struct yg_scan_granule *x = a, *y = b;
+    if (x->max_ns != y->max_ns)
+        return x->max_ns > y->max_ns ? -1 : 1;
+    return x->segment != y->segment ? (x->segment > y->segment) - (x->segment < y->segment)
+                                    : (x->granule > y->granule) - (x->granule < y->granule);
+}
+
+static int oldest_first(const void *a, const void *b) {
+    const struct yg_scan_granule *x = a, *y = b;
+    if (x->min_ns != y->min_ns)
+        return x->min_ns < y->min_ns ? -1 : 1;
+    return x->segment != y->segment ? (x->segment > y->segment) - (x->segment < y->segment)
+                                    : (x->granule > y->granule) - (x->granule < y->granule);
+}
+
+static yg_rc list_granules(struct yg_scan *s, struct yg_time_range range, struct yg_err *err) {
+    uint32_t cap = 0;
+    for (uint32_t i = 0; i < yg_snapshot_segments(s->snapshot); i++) {
+        struct yg_segment_info info;
+        yg_snapshot_segment(s->snapshot, i, &info);
+        s->stats->segments++;
+        for (uint32_t g = 0; g < info.granule_count; g++) {
+            struct yg_scan_granule item = {.segment = i, .granule = g};
+            yg_snapshot_granule_range(s->snapshot, i, g, &item.min_ns, &item.max_ns);
+            if (item.max_ns < range.from_ns || item.min_ns >= range.to_ns) {
+                s->stats->granules_skipped++;
+                continue;
+            }
+            if (!YG_ARENA_GROW(s->arena, s->granules, s->granule_count, cap))
+                return yg_fail(err, YG_ENOMEM, "no memory for a list of %u granules",
+                               s->granule_count);
+            s->granules[s->granule_count++] = item;
+        }
+    }
+    return YG_OK;
+}
+
+yg_rc yg_scan_open(struct yg_store *store, const struct yg_event_query *q, bool fresh,
+                   enum yg_scan_order order, struct yg_arena *arena, struct yg_warnings *warnings,
+                   struct yg_query_stats *stats, struct yg_scan *ret_scan, struct yg_err *err) {
+    static const struct yg_node everything = {.kind = YG_NODE_ALL};
+    struct yg_scan s = {.arena = arena, .query = q, .warnings = warnings, .stats = stats};
+    yg_rc rc = yg_filter_compile(q->filter ? q->filter : &everything, q->range, &s.filter, err);
+    if (rc == YG_OK)
+        rc = yg_snapshot_open(store, q->track, q->range, fresh, &s.snapshot, err);
+    if (rc == YG_OK) {
+        s.block_arena = yg_arena_create(YG_MEM_QUERY, YG_BLOCK_MEMORY_BYTES);
+        rc = s.block_arena ? list_granules(&s, q->range, err)
+                           : yg_fail(err, YG_ENOMEM, "no memory for decoded columns");
+    }
+    if (rc != YG_OK) {
+        yg_scan_fini(&s);
+        return rc;
+    }
+    if (s.granule_count > 0)
+        qsort(s.granules, s.granule_count, sizeof(s.granules[0]),
+              order == YG_SCAN_NEWEST_FIRST ? newest_first : oldest_first);
+    *ret_scan = s;
+    return YG_OK;
+}
+
+void yg_scan_fini(struct yg_scan *s) {
+    yg_filter_destroy(s->filter);
+    yg_arena_destroy(s->block_arena);
+    if (s->snapshot)
+        yg_snapshot_close(s->snapshot);
+    *s = (struct yg_scan){0};
+}
+
+yg_rc yg_scan_pulse(const struct yg_scan *s, struct yg_err *err) {
+    const struct yg_event_query *q = s->query;
+    if (q->canceled && q->canceled(q->canceled_arg))
+        return yg_fail(err, YG_ECANCEL, "the asker went away");
+    if (q->deadline_mono_ns != 0 && yg_mono_ns(&yg_clock_system) > q->deadline_mono_ns)
+        return yg_fail(err, YG_ETIMEOUT,
+                       "the query ran out of time after %llu rows; choose a shorter time range",
+                       (unsigned long long)s->stats->rows_scanned);
+    return YG_OK;
+}
+
+bool yg_scan_survives(struct yg_scan *s, const struct yg_err *err) {
+    if (err->rc != YG_ECORRUPT && err->rc != YG_EIO)
+        return false;
+    struct yg_warnings *w = s->warnings;
+    for (uint32_t i = 0; i < w->count && i < 16; i++)
+        if (yg_str_eq_c(w->text[i], err->text))
+            return true;
+    if (w->count < 16)
+        w->text[w->count] = yg_arena_str(s->arena, yg_str_c(err->text));
+    w->count++;
+    return true;
+}
+
+yg_rc yg_scan_block(struct yg_scan *s, uint32_t segment, uint32_t granule,
+                    struct yg_block **ret_block, struct yg_err *err) {
+    struct yg_err local = {0};
+    yg_arena_reset(s->block_arena);
+    *ret_block = NULL;
+    yg_rc rc = yg_snapshot_block(s->snapshot, segment, granule, s->block_arena, ret_block, &local);
+    if (rc == YG_OK || yg_scan_survives(s, &local))
+        return YG_OK;
+    if (err)
+        *err = local;
+    return rc;
+}
+
+yg_rc yg_scan_granule(struct yg_scan *s, uint32_t idx, struct yg_block **ret_block, uint64_t *rows,
+                      struct yg_err *err) {
+    const struct yg_scan_granule *g = &s->granules[idx];
+    struct yg_err local = {0};
+    struct yg_block *b = NULL;
+    *ret_block = NULL;
+    YG_TRY(yg_scan_pulse(s, err));
+    YG_TRY(yg_scan_block(s, g->segment, g->granule, &b, err));
+    if (b == NULL)
+        return YG_OK;
+    if (!yg_filter_may_match(s->filter, b)) {
+        s->stats->granules_skipped++;
+        return YG_OK;
+    }
+    s->stats->granules++;
+    yg_rc rc = yg_filter_run(s->filter, b, rows, &local);
+    if (rc != YG_OK) {
+        if (yg_scan_survives(s, &local))
+            return YG_OK;
+        if (err)
+            *err = local;
+        return rc;
+    }
+    s->stats->rows_scanned += b->row_count;
+    uint32_t matched = yg_bits_count(rows, b->row_count);
+    s->stats->rows_matched += matched;
+    if (matched > 0)
+        *ret_block = b;
+    return YG_OK;
+}
+
+yg_rc yg_scan_column(struct yg_block *b, yg_str name, enum yg_type type,
+                     const struct yg_vec **ret_vec, struct yg_err *err) {
+    const struct yg_vec *vecs[YG_TYPE_COUNT];
+    uint32_t count = 0;
+    YG_TRY(b->ops->columns(b, name, vecs, &count, err));
+    *ret_vec = NULL;
+    for (uint32_t i = 0; i < count; i++)
+        if (vecs[i]->type == type)
+            *ret_vec = vecs[i];
+    return YG_OK;
+}
