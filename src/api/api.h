@@ -28,6 +28,18 @@ enum yg_access {
     YG_ACCESS_AGENT,   // the agent listener: nothing asked
 };
 
+// One kind of client that sent something, for Setup: as intake's list has it.
+struct yg_api_seen {
+    const char *client;
+    const char *version;
+    const char *route; // "/v0.4/traces", "dogstatsd"
+    uint64_t items;
+    uint64_t rejected;
+    int64_t first_ns;
+    int64_t last_ns;
+};
+struct yg_api_ui;
+
 // What main gives to the API. Lives as long as the server.
 struct yg_api {
     struct yg_store *store;
@@ -49,7 +61,17 @@ struct yg_api {
     // otherwise.
     char first_api_key[33];
     char first_app_key[41];
+    const char *data_dir; // for the free space of its disk; NULL = not shown
+    // Clients' signs of life (intake keeps them, main hands them over); NULL = none are known.
+    void (*seen_each)(void (*fn)(void *ctx, const struct yg_api_seen *seen), void *ctx);
+    struct yg_api_ui *ui; // yg_api_ui_create; NULL = no rates, no refused requests in Setup
 };
+
+// State of the page's own API: rates, refused requests, cached lists.
+struct yg_api_ui *yg_api_ui_create(void);
+void yg_api_ui_destroy(struct yg_api_ui *ui);
+// Once a second, from any one thread: takes the sample that Y/status' rates come from.
+void yg_api_tick(struct yg_api *api);
 
 // Route tables, one per file; NULL-terminated list of all.
 extern const struct yg_route yg_api_logs_routes[];
