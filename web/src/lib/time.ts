@@ -59,6 +59,12 @@ export function fromWall(w: Wall, tz = zone): number {
   return second + off(second) === asUtc ? second : asUtc - off(asUtc - 36e5 * 12);
 }
 
+/** Milliseconds that the page's zone is ahead of UTC at a moment. */
+export function zoneOffset(ms: number, tz = zone): number {
+  const w = wall(ms, tz);
+  return Date.UTC(w.y, w.mo - 1, w.d, w.h, w.mi, w.s, w.ms) - ms;
+}
+
 const p2 = (n: number): string => String(n).padStart(2, '0');
 
 /** Short name of the zone at a moment: JST, GMT+2. */
