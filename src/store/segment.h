@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to the store room: the segment format, its writer and its one reader for memory and files.
+// By byte offset: docs/formats/segment.md.
+#ifndef YG_STORE_SEGMENT_H
+#define YG_STORE_SEGMENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "model/block.h"
+#include "store/columns.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are little endian in place");
+
+#define YG_SEG_MAGIC "YGSG"
+#define YG_SEG_VERSION 1u
+#define YG_SEG_HEADER_BYTES 64u
+#define YG_SEG_FOOTER_BYTES 64u
+#define YG_SEG_CHUNK_RAW_MAX (1u << 20) // strings of a granule, unless one row alone is longer
+#define YG_SEG_STRIPE_GRANULES_MAX 65536u
+#define YG_SEG_DIRECTORY_MAX (256u << 20)
+#define YG_DAY_MIXED INT32_MIN // memory segments hold rows of any day
+
+// Header, 64 B.
+struct yg_seg_header {
+    char magic[4];
+    uint16_t version;
+    uint8_t track;
+    uint8_t flags; // YG_SEG_F_*
+    int32_t day;
+    uint32_t reserved0;
+    uint64_t segment_id;
+    char writer[24]; // build, zero padded
+    char reserved1[12];
+    uint32_t crc32c; // of the 60 bytes before
+};
+_Static_assert(sizeof(struct yg_seg_header) == YG_SEG_HEADER_BYTES, "segment header is 64 bytes");
+#define YG_SEG_F_PLAIN 1u // nothing in it is compressed (memory segments)
+
+// Chunk header, 16 B, then stored_bytes of payload.
+struct yg_seg_chunk {
+    uint8_t encoding;
+    uint8_t flags; // YG_CHUNK_F_*
+    uint16_t rows; // of the granule (0 in dictionary chunks)
+    uint32_t raw_bytes; // values before compression
+    uint32_t stored_bytes;
+    uint32_t crc32c; // of the 12 bytes before and the payload
+};
+_Static_assert(sizeof(struct yg_seg_chunk) == 16, "chunk header is 16 bytes");
+
+enum yg_seg_encoding {
+    YG_ENC_NULL = 0,      // no chunk: no value in the granule
+    YG_ENC_CONST = 1,     // one value for all
+    YG_ENC_RAW = 2,       // i64, f64: 8 B, id: 16 B a value; strings: lengths (packed u32), bytes
+    YG_ENC_CODES = 3,     // dictionary codes (packed u32)
+    YG_ENC_FOR = 4,       // packed i64
+    YG_ENC_DELTA = 5,     // first value i64, then packed differences
+    YG_ENC_ZSTD = 6,      // RAW strings, one zstd frame
+    YG_ENC_F64_FOR = 7,   // whole numbers kept as doubles: FOR of the integers
+    YG_ENC_F64_DELTA = 8, // DELTA of the integers
+    YG_ENC_ID_RUNS = 9,   // u32 runs; 16 B ids; run lengths (packed u32)
+    YG_ENC_COUNT
+};
+
+// How the payload begins: which rows of the granule have a value.
+#define YG_CHUNK_F_PRESENCE 3u // mask
+enum { YG_PRESENCE_ALL = 0, YG_PRESENCE_BITMAP = 1, YG_PRESENCE_LIST = 2 };
+
+// Footer, 64 B.
+struct yg_seg_footer {
+    uint64_t directory_offset;
+    uint32_t directory_bytes;
+    uint32_t key_index_bytes; // right before the directory
+    uint64_t row_count;
+    int64_t min_time_ns;
+    int64_t max_time_ns;
+    uint64_t hash[2]; // xxh3-128 of key index and directory
+    uint32_t crc32c;  // of the 56 bytes before
+    char magic[4];
+};
+_Static_assert(sizeof(struct yg_seg_footer) == YG_SEG_FOOTER_BYTES, "segment footer is 64 bytes");
+
+// Directory entry of one column in one granule, 32 B.
+struct yg_seg_entry {
+    uint64_t offset; // of the chunk header
+    uint32_t stored_bytes; // with its header
+    uint16_t count;  // present values
+    uint8_t encoding;
+    uint8_t flags;   // YG_ENTRY_F_*
+    int64_t min;     // I64, BOOL: value; F64: bits
+    int64_t max;
+};
+_Static_assert(sizeof(struct yg_seg_entry) == 32, "directory entry is 32 bytes");
+#define YG_ENTRY_F_RANGE 1u // min and max hold
+
+// Directory entry of a column's dictionary in a stripe, 16 B. stored_bytes 0 = none.
+struct yg_seg_dict_entry {
+    uint64_t offset;
+    uint32_t stored_bytes;
+    uint32_t count;
+};
+_Static_assert(sizeof(struct yg_seg_dict_entry) == 16, "dictionary entry is 16 bytes");
+
+// Directory entry of a granule, 24 B.
+struct yg_seg_granule_entry {
+    uint32_t rows;
+    uint32_t reserved;
+    int64_t min_time_ns;
+    int64_t max_time_ns;
+};
+_Static_assert(sizeof(struct yg_seg_granule_entry) == 24, "granule entry is 24 bytes");
+
+// ------------------------------------------------------------ key index: filter of trace ids
+// Blocks of 256 bits, 8 bits a key, one in each word; keyed by the low half of the id.
+
+static inline void yg_bloom_place(uint64_t id_low, uint32_t blocks, uint32_t *ret_block,
+                                  uint32_t ret_bits[8]) {
+    uint64_t h = yg_hash_u64(id_low);
+    *ret_block = (uint32_t)(((h >> 32) * blocks) >> 32);
+    static const uint32_t salt[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du,
+                                     0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
+    for (int i = 0; i < 8; i++)
+        ret_bits[i] = 1u << (((uint32_t)h * salt[i]) >> 27);
+}
+static inline void yg_bloom_add(uint32_t *words, uint32_t blocks, uint64_t id_low) {
+    uint32_t block, bits[8];
+    yg_bloom_place(id_low, blocks, &block, bits);
+    for (int i = 0; i < 8; i++)
+        words[block * 8 + (uint32_t)i] |= bits[i];
+}
+static inline bool yg_bloom_has(const uint32_t *words, uint32_t blocks, uint64_t id_low) {
+    uint32_t block, bits[8];
+    yg_bloom_place(id_low, blocks, &block, bits);
+    for (int i = 0; i < 8; i++)
+        if (!(words[block * 8 + (uint32_t)i] & bits[i]))
+            return false;
+    return true;
+}
+
+// ------------------------------------------------------------ writer
+
+struct yg_seg_writer;
+struct yg_seg_writer_options {
+    enum yg_track track;
+    int32_t day;
+    uint64_t segment_id;
+    bool plain; // memory segment: no compression
+    int fd;     // file to write to, or −1: everything stays in a buffer
+};
+struct yg_seg_writer *yg_seg_writer_create(const struct yg_seg_writer_options *options);
+void yg_seg_writer_destroy(struct yg_seg_writer *w);
+// One stripe of the rows order[0 … count) of the set (NULL: all rows as they stand).
+yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_columns *cs,
+                           const uint32_t *order, uint32_t count, struct yg_err *err) YG_MUST_USE;
+// Directory and footer. With a file: everything is written, not synced. Else the bytes are in
+// yg_seg_writer_take.
+struct yg_seg_summary {
+    uint64_t row_count;
+    uint64_t bytes;
+    int64_t min_time_ns;
+    int64_t max_time_ns;
+};
+yg_rc yg_seg_writer_finish(struct yg_seg_writer *w, struct yg_seg_summary *ret_summary,
+                           struct yg_err *err) YG_MUST_USE;
+void yg_seg_writer_take(struct yg_seg_writer *w, struct yg_buf *ret_bytes);
+
+// ------------------------------------------------------------ segment
+
+struct yg_seg_column { // of the whole segment
+    yg_str name;
+    enum yg_type type;
+};
+
+struct yg_seg_dict { // loaded on first use, kept until the segment is unloaded
+    struct yg_dict dict;
+    yg_str *own_strs;
+    char *own_bytes;
+};
+
+struct yg_seg_stripe {
+    uint32_t row_count;
+    uint32_t granule_count;
+    const struct yg_seg_granule_entry *granules;
+    const struct yg_seg_dict_entry *dict_entries; // [column]
+    const struct yg_seg_entry *entries;           // [column × granule_count + granule]
+    struct yg_seg_dict **dicts;                   // [column], under the segment's lock
+};
+
+struct yg_seg_dir { // parsed directory; borrowed strings point into `bytes`
+    char *bytes;
+    struct yg_seg_column *columns; // by name, then type
+    uint32_t column_count;
+    struct yg_seg_stripe *stripes;
+    uint32_t stripe_count;
+    uint32_t granule_count; // of all stripes
+    const uint32_t *bloom;  // blocks of 8 words; NULL = none
+    uint32_t bloom_blocks;
+    char *key_index;
+    size_t memory_bytes;
+};
+
+#define YG_SEGMENT_MAGIC 0x5e9a31c4u
+struct yg_segment {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    uint64_t id;
+    enum yg_track track;
+    int32_t day;
+    uint64_t row_count;
+    uint64_t bytes;
+    int64_t min_time_ns;
+    int64_t max_time_ns;
+    bool in_memory;
+    char *path;       // files
+    struct yg_buf mem; // memory segments
+    pthread_mutex_t lock; // loading of directory and dictionaries
+    bool loaded;
+    int fd;
+    struct yg_seg_dir dir;
+    _Atomic uint32_t users; // open snapshots: a directory in use is not dropped
+    _Atomic int64_t used_mono_ns;
+    uint64_t min_sequence; // memory segments: WAL sequences inside
+    uint64_t max_sequence;
+    uint32_t shard;
+    bool cut; // stands before a flush's cut: goes to files next
+    bool unlink_at_end;    // dead file: removed with the last reference
+};
+
+// A memory segment over bytes made by a plain writer. Loaded at once.
+yg_rc yg_segment_of_bytes(struct yg_buf *take_bytes, struct yg_segment **ret_seg,
+                          struct yg_err *err) YG_MUST_USE;
+// A file; only what the catalogue knows is filled. Nothing is read yet.
+struct yg_segment *yg_segment_of_file(const char *path);
+struct yg_segment *yg_segment_ref(struct yg_segment *seg);
+void yg_segment_unref(struct yg_segment *seg);
+// Opens the file and parses the directory, if that has not been done. ECORRUPT names the file.
+yg_rc yg_segment_load(struct yg_segment *seg, struct yg_err *err) YG_MUST_USE;
+// Gives the directory's and dictionaries' memory and the descriptor back; only with users = 0.
+bool yg_segment_unload(struct yg_segment *seg);
+// Header and footer of a file: fills id, track, day, rows, times, bytes.
+yg_rc yg_segment_read_summary(struct yg_segment *seg, struct yg_err *err) YG_MUST_USE;
+const char *yg_segment_name(const struct yg_segment *seg); // path, or "memory segment"
+
+// Finds the stripe of a granule number of the segment.
+void yg_segment_locate(const struct yg_segment *seg, uint32_t granule, uint32_t *ret_stripe,
+                       uint32_t *ret_in_stripe);
+// First column of that name; column_count when there is none. Further types follow it.
+uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name);
+bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low);
+
+// One chunk decoded to its present values.
+struct yg_seg_values {
+    uint32_t rows;
+    uint32_t count;
+    const uint64_t *present; // NULL = all
+    const struct yg_dict *dict;
+    const uint32_t *codes;
+    const yg_str *strs;
+    const int64_t *i64;
+    const double *f64;
+    const yg_id128 *ids;
+};
+yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
+                        struct yg_arena *arena, struct yg_seg_values *ret_values,
+                        struct yg_err *err) YG_MUST_USE;
+// A granule (number in the segment) as a block.
+yg_rc yg_segment_block(struct yg_segment *seg, uint32_t granule, struct yg_arena *arena,
+                       struct yg_block **ret_block, struct yg_err *err) YG_MUST_USE;
+
+// Wants and adds for a set (columns.h), so that segments can be joined.
+yg_rc yg_columns_want_segment(struct yg_columns *cs, struct yg_segment *seg,
+                              struct yg_err *err) YG_MUST_USE;
+// keep: bit per row of the segment, or NULL. Strings are copied into the set's arena or borrowed
+// from the segment's dictionaries.
+yg_rc yg_columns_add_segment(struct yg_columns *cs, struct yg_segment *seg, const uint64_t *keep,
+                             struct yg_err *err) YG_MUST_USE;
+
+#endif

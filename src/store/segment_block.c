@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// A granule as a block (model/block.h), and a segment's rows as part of a column set.
+#include "base/panic.h"
+#include "store/segment.h"
+
+struct seg_vec {
+    struct seg_vec *next;
+    uint32_t column;
+    struct yg_vec vec;
+};
+
+struct seg_block {
+    struct yg_block block; // first: the ops get it
+    struct yg_segment *seg;
+    uint32_t stripe;
+    uint32_t in_stripe;
+    struct seg_vec *vecs; // decoded so far
+};
+
+static yg_rc no_memory(struct yg_err *err) {
+    return yg_fail(err, YG_ENOMEM, "the query's memory for decoded columns is used up");
+}
+
+static const struct yg_seg_entry *entry_of(const struct seg_block *b, uint32_t column) {
+    const struct yg_seg_stripe *st = &b->seg->dir.stripes[b->stripe];
+    return &st->entries[(uint64_t)column * st->granule_count + b->in_stripe];
+}
+
+// Spreads present values over the rows.
+#define SPREAD(T, field)                                                                           \
+    do {                                                                                           \
+        T *to = YG_NEW_N(arena, T, v->rows);                                                       \
+        if (to == NULL)                                                                            \
+            return no_memory(err);                                                                 \
+        uint32_t k = 0;                                                                            \
+        for (uint32_t r = yg_bits_next(v->present, v->rows, 0); r < v->rows;                       \
+             r = yg_bits_next(v->present, v->rows, r + 1))                                         \
+            to[r] = v->field[k++];                                                                 \
+        out->field = to;                                                                           \
+    } while (0)
+
+static yg_rc vec_of_values(const struct yg_seg_values *v, enum yg_type type,
+                           struct yg_arena *arena, struct yg_vec *out, struct yg_err *err) {
+    *out = (struct yg_vec){.type = type, .present = v->present, .dict = v->dict};
+    if (v->present == NULL) {
+        out->codes = v->codes;
+        out->strs = v->strs;
+        out->i64 = v->i64;
+        out->f64 = v->f64;
+        out->ids = v->ids;
+        return YG_OK;
+    }
+    if (v->codes)
+        SPREAD(uint32_t, codes);
+    else if (v->strs)
+        SPREAD(yg_str, strs);
+    else if (v->i64)
+        SPREAD(int64_t, i64);
+    else if (v->f64)
+        SPREAD(double, f64);
+    else
+        SPREAD(yg_id128, ids);
+    return YG_OK;
+}
+
+static yg_rc get_vec(struct seg_block *b, uint32_t column, const struct yg_vec **ret_vec,
+                     struct yg_err *err) {
+    for (struct seg_vec *v = b->vecs; v; v = v->next)
+        if (v->column == column) {
+            *ret_vec = &v->vec;
+            return YG_OK;
+        }
+    struct seg_vec *v = YG_NEW(b->block.arena, struct seg_vec);
+    if (v == NULL)
+        return no_memory(err);
+    struct yg_seg_values values;
+    YG_TRY(yg_segment_values(b->seg, b->stripe, b->in_stripe, column, b->block.arena, &values,
+                             err));
+    YG_TRY(vec_of_values(&values, b->seg->dir.columns[column].type, b->block.arena, &v->vec, err));
+    v->column = column;
+    v->next = b->vecs;
+    b->vecs = v;
+    *ret_vec = &v->vec;
+    return YG_OK;
+}
+
+static yg_rc block_columns(struct yg_block *block, yg_str name,
+                           const struct yg_vec *ret_vecs[YG_TYPE_COUNT], uint32_t *ret_count,
+                           struct yg_err *err) {
+    struct seg_block *b = (struct seg_block *)block;
+    const struct yg_seg_dir *dir = &b->seg->dir;
+    *ret_count = 0;
+    for (uint32_t c = yg_segment_column(b->seg, name);
+         c < dir->column_count && yg_str_eq(dir->columns[c].name, name); c++) {
+        if (entry_of(b, c)->count == 0)
+            continue;
+        YG_TRY(get_vec(b, c, &ret_vecs[*ret_count], err));
+        ++*ret_count;
+    }
+    return YG_OK;
+}
+
+static void block_stats(struct yg_block *block, yg_str name, enum yg_type type,
+                        struct yg_vec_stats *ret_stats) {
+    struct seg_block *b = (struct seg_block *)block;
+    const struct yg_seg_dir *dir = &b->seg->dir;
+    *ret_stats = (struct yg_vec_stats){.known = true};
+    uint32_t c = yg_segment_column(b->seg, name);
+    while (c < dir->column_count && yg_str_eq(dir->columns[c].name, name) &&
+           dir->columns[c].type != type)
+        c++;
+    if (c >= dir->column_count || !yg_str_eq(dir->columns[c].name, name))
+        return;
+    const struct yg_seg_entry *e = entry_of(b, c);
+    ret_stats->count = e->count;
+    if (e->count == 0 || !(e->flags & YG_ENTRY_F_RANGE))
+        return;
+    ret_stats->has_range = true;
+    if (type == YG_T_F64) {
+        memcpy(&ret_stats->min_f64, &e->min, 8);
+        memcpy(&ret_stats->max_f64, &e->max, 8);
+    } else {
+        ret_stats->min_i64 = e->min;
+        ret_stats->max_i64 = e->max;
+    }
+}
+
+static bool block_column_at(struct yg_block *block, uint32_t idx, yg_str *ret_name,
+                            enum yg_type *ret_type) {
+    const struct yg_seg_dir *dir = &((struct seg_block *)block)->seg->dir;
+    if (idx >= dir->column_count)
+        return false;
+    *ret_name = dir->columns[idx].name;
+    *ret_type = dir->columns[idx].type;
+    return true;
+}
+
+static const struct yg_block_ops seg_block_ops = {block_columns, block_stats, block_column_at};
+
+yg_rc yg_segment_block(struct yg_segment *seg, uint32_t granule, struct yg_arena *arena,
+                       struct yg_block **ret_block, struct yg_err *err) {
+    YG_ASSERT(seg->loaded && granule < seg->dir.granule_count);
+    struct seg_block *b = YG_NEW(arena, struct seg_block);
+    if (b == NULL)
+        return no_memory(err);
+    b->seg = seg;
+    yg_segment_locate(seg, granule, &b->stripe, &b->in_stripe);
+    const struct yg_seg_granule_entry *g = &seg->dir.stripes[b->stripe].granules[b->in_stripe];
+    b->block = (struct yg_block){
+        .ops = &seg_block_ops,
+        .track = seg->track,
+        .row_count = g->rows,
+        .min_time_ns = g->min_time_ns,
+        .max_time_ns = g->max_time_ns,
+        .segment_id = seg->id,
+        .granule = granule,
+        .arena = arena,
+    };
+    *ret_block = &b->block;
+    return YG_OK;
+}
+
+// ------------------------------------------------------------ joining
+
+yg_rc yg_columns_want_segment(struct yg_columns *cs, struct yg_segment *seg, struct yg_err *err) {
+    const struct yg_seg_dir *dir = &seg->dir;
+    for (uint32_t s = 0; s < dir->stripe_count; s++)
+        for (uint32_t c = 0; c < dir->column_count; c++) {
+            const struct yg_seg_stripe *st = &dir->stripes[s];
+            uint32_t count = 0, col;
+            for (uint32_t g = 0; g < st->granule_count; g++)
+                count += st->entries[(uint64_t)c * st->granule_count + g].count;
+            if (count)
+                YG_TRY(yg_columns_want(cs, dir->columns[c].name, dir->columns[c].type, count, &col,
+                                       err));
+        }
+    return YG_OK;
+}
+
+struct join {
+    struct yg_columns *cs;
+    struct yg_segment *seg;
+    uint32_t *row_map; // row of the segment → row of the set, or YG_COLUMN_NONE
+    uint32_t *rows;    // scratch of a granule
+    uint32_t *sel;
+};
+
+// Strings of a file's chunk live in `scratch`; the set needs them for longer.
+static yg_rc keep_strings(struct join *j, struct yg_seg_values *v, struct yg_err *err) {
+    if (v->strs == NULL || j->seg->in_memory)
+        return YG_OK;
+    yg_str *own = yg_arena_alloc(j->cs->arena, sizeof(*own) * v->count);
+    if (own == NULL)
+        return no_memory(err);
+    for (uint32_t i = 0; i < v->count; i++)
+        if ((own[i] = yg_arena_str(j->cs->arena, v->strs[i])).ptr == NULL)
+            return no_memory(err);
+    v->strs = own;
+    return YG_OK;
+}
+
+static yg_rc join_chunk(struct join *j, uint32_t stripe, uint32_t granule, uint32_t column,
+                        uint32_t first_row, struct yg_arena *scratch, struct yg_err *err) {
+    const struct yg_seg_column *col = &j->seg->dir.columns[column];
+    struct yg_seg_values v;
+    YG_TRY(yg_segment_values(j->seg, stripe, granule, column, scratch, &v, err));
+    if (v.count == 0)
+        return YG_OK;
+    YG_TRY(keep_strings(j, &v, err));
+    uint32_t n = 0, row = 0;
+    for (uint32_t k = 0; k < v.count; k++, row++) {
+        if (v.present)
+            row = yg_bits_next(v.present, v.rows, row);
+        uint32_t to = j->row_map[first_row + row];
+        if (to == YG_COLUMN_NONE)
+            continue;
+        j->rows[n] = to;
+        j->sel[n++] = k;
+    }
+    struct yg_column_source src = {
+        .type = col->type,
+        .codes = v.codes,
+        .dict = v.dict ? v.dict->strs : NULL,
+        .dict_count = v.dict ? v.dict->count : 0,
+        .strs = v.strs,
+        .i64 = v.i64,
+        .f64 = v.f64,
+        .ids = v.ids,
+    };
+    uint32_t at;
+    YG_TRY(yg_columns_want(j->cs, col->name, col->type, 0, &at, err));
+    return yg_column_add(j->cs, at, &src, j->sel, j->rows, n, err);
+}
+
+static yg_rc join_segment(struct join *j, struct yg_arena *scratch, struct yg_err *err) {
+    const struct yg_seg_dir *dir = &j->seg->dir;
+    uint32_t first_row = 0;
+    for (uint32_t s = 0; s < dir->stripe_count; s++)
+        for (uint32_t g = 0; g < dir->stripes[s].granule_count; g++) {
+            for (uint32_t c = 0; c < dir->column_count; c++) {
+                YG_TRY(join_chunk(j, s, g, c, first_row, scratch, err));
+                if (!j->seg->in_memory)
+                    yg_arena_reset(scratch);
+            }
+            yg_arena_reset(scratch);
+            first_row += dir->stripes[s].granules[g].rows;
+        }
+    return YG_OK;
+}
+
+yg_rc yg_columns_add_segment(struct yg_columns *cs, struct yg_segment *seg, const uint64_t *keep,
+                             struct yg_err *err) {
+    YG_ASSERT(seg->loaded && seg->row_count <= UINT32_MAX);
+    uint32_t rows = (uint32_t)seg->row_count;
+    struct join j = {.cs = cs, .seg = seg};
+    j.row_map = yg_alloc(YG_MEM_STORE, sizeof(*j.row_map) * (rows + 1u));
+    j.rows = yg_alloc(YG_MEM_STORE, sizeof(*j.rows) * YG_GRANULE_ROWS);
+    j.sel = yg_alloc(YG_MEM_STORE, sizeof(*j.sel) * YG_GRANULE_ROWS);
+    uint32_t kept = 0;
+    for (uint32_t r = 0; r < rows; r++)
+        j.row_map[r] = keep == NULL || yg_bits_get(keep, r) ? cs->row_count + kept++
+                                                             : YG_COLUMN_NONE;
+    struct yg_arena *scratch = yg_arena_create(YG_MEM_STORE, (size_t)2 << 30);
+    yg_rc rc = join_segment(&j, scratch, err);
+    yg_arena_destroy(scratch);
+    yg_free(YG_MEM_STORE, j.row_map);
+    yg_free(YG_MEM_STORE, j.rows);
+    yg_free(YG_MEM_STORE, j.sel);
+    if (rc == YG_OK)
+        cs->row_count += kept;
+    return rc;
+}

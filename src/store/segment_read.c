@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens segments: header, footer, directory, key index. docs/formats/segment.md.
+//
+// The lock of a segment guards the one-time load of its directory and dictionaries. It is held
+// across that read on purpose: whoever else wants the same bytes has to wait for them anyway.
+#include "store/segment.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/panic.h"
+
+const char *yg_segment_name(const struct yg_segment *seg) {
+    return seg->path ? seg->path : "memory segment";
+}
+
+static struct yg_segment *segment_new(void) {
+    struct yg_segment *seg = yg_calloc(YG_MEM_STORE, 1, sizeof(*seg));
+    seg->magic = YG_SEGMENT_MAGIC;
+    atomic_init(&seg->refs, 1);
+    seg->fd = -1;
+    seg->day = YG_DAY_MIXED;
+    seg->mem = YG_BUF(YG_MEM_STORE, SIZE_MAX / 2);
+    pthread_mutex_init(&seg->lock, NULL);
+    return seg;
+}
+
+static void dir_fini(struct yg_seg_dir *d) {
+    for (uint32_t s = 0; s < d->stripe_count; s++) {
+        struct yg_seg_dict **dicts = d->stripes[s].dicts;
+        for (uint32_t c = 0; dicts && c < d->column_count; c++)
+            if (dicts[c]) {
+                yg_free(YG_MEM_CACHE, dicts[c]->own_strs);
+                yg_free(YG_MEM_CACHE, dicts[c]->own_bytes);
+                yg_free(YG_MEM_CACHE, dicts[c]);
+            }
+        yg_free(YG_MEM_CACHE, dicts);
+    }
+    yg_free(YG_MEM_CACHE, d->stripes);
+    yg_free(YG_MEM_CACHE, d->columns);
+    yg_free(YG_MEM_CACHE, d->bytes);
+    yg_free(YG_MEM_CACHE, d->key_index);
+    *d = (struct yg_seg_dir){0};
+}
+
+struct yg_segment *yg_segment_of_file(const char *path) {
+    struct yg_segment *seg = segment_new();
+    seg->path = yg_strndup(YG_MEM_STORE, path, strlen(path));
+    return seg;
+}
+
+struct yg_segment *yg_segment_ref(struct yg_segment *seg) {
+    YG_CHECK(seg, YG_SEGMENT_MAGIC);
+    atomic_fetch_add_explicit(&seg->refs, 1, memory_order_relaxed);
+    return seg;
+}
+
+void yg_segment_unref(struct yg_segment *seg) {
+    if (seg == NULL)
+        return;
+    YG_CHECK(seg, YG_SEGMENT_MAGIC);
+    if (atomic_fetch_sub_explicit(&seg->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    dir_fini(&seg->dir);
+    yg_file_close(&seg->fd);
+    if (seg->unlink_at_end && seg->path)
+        (void)unlink(seg->path); // not in the catalogue any more; an orphan is removed at open
+    yg_free(YG_MEM_STORE, seg->path);
+    yg_buf_fini(&seg->mem);
+    pthread_mutex_destroy(&seg->lock);
+    seg->magic = 0;
+    yg_free(YG_MEM_STORE, seg);
+}
+
+static yg_rc corrupt(const struct yg_segment *seg, uint64_t offset, const char *what,
+                     struct yg_err *err) {
+    return yg_fail(err, YG_ECORRUPT, "%s: byte %llu: %s", yg_segment_name(seg),
+                   (unsigned long long)offset, what);
+}
+
+// ------------------------------------------------------------ header and footer
+
+static yg_rc read_at(struct yg_segment *seg, uint64_t at, void *out, size_t len,
+                     struct yg_err *err) {
+    if (seg->in_memory) {
+        if (at > seg->mem.len || len > seg->mem.len - at)
+            return corrupt(seg, at, "past the end", err);
+        memcpy(out, seg->mem.ptr + at, len);
+        return YG_OK;
+    }
+    yg_rc rc = yg_file_pread_all(seg->fd, out, len, (off_t)at, err);
+    return rc == YG_OK ? YG_OK : yg_err_wrap(err, "%s", seg->path);
+}
+
+static yg_rc check_header(struct yg_segment *seg, struct yg_err *err) {
+    struct yg_seg_header head;
+    YG_TRY(read_at(seg, 0, &head, sizeof(head), err));
+    if (memcmp(head.magic, YG_SEG_MAGIC, 4) != 0)
+        return corrupt(seg, 0, "not a segment", err);
+    if (head.crc32c != yg_crc32c(0, &head, offsetof(struct yg_seg_header, crc32c)))
+        return corrupt(seg, 0, "bad checksum of the header", err);
+    if (head.version != YG_SEG_VERSION)
+        return yg_fail(err, YG_ECORRUPT, "%s: format version %u, this build reads %u",
+                       yg_segment_name(seg), head.version, YG_SEG_VERSION);
+    if (head.track >= YG_TRACK_COUNT)
+        return corrupt(seg, 6, "unknown track", err);
+    seg->track = (enum yg_track)head.track;
+    seg->day = head.day;
+    seg->id = head.segment_id;
+    return YG_OK;
+}
+
+static yg_rc check_footer(struct yg_segment *seg, struct yg_seg_footer *foot,
+                          struct yg_err *err) {
+    if (seg->bytes < YG_SEG_HEADER_BYTES + YG_SEG_FOOTER_BYTES)
+        return corrupt(seg, seg->bytes, "too short for a segment", err);
+    uint64_t at = seg->bytes - YG_SEG_FOOTER_BYTES;
+    YG_TRY(read_at(seg, at, foot, sizeof(*foot), err));
+    if (memcmp(foot->magic, YG_SEG_MAGIC, 4) != 0)
+        return corrupt(seg, at + 60, "no footer: the file is incomplete", err);
+    if (foot->crc32c != yg_crc32c(0, foot, offsetof(struct yg_seg_footer, crc32c)))
+        return corrupt(seg, at, "bad checksum of the footer", err);
+    if (foot->directory_bytes < 8 || foot->directory_offset > at ||
+        foot->directory_bytes != at - foot->directory_offset ||
+        foot->key_index_bytes > foot->directory_offset)
+        return corrupt(seg, at, "footer does not fit the file", err);
+    seg->row_count = foot->row_count;
+    seg->min_time_ns = foot->min_time_ns;
+    seg->max_time_ns = foot->max_time_ns;
+    return YG_OK;
+}
+
+static yg_rc open_file(struct yg_segment *seg, struct yg_err *err) {
+    if (seg->in_memory || seg->fd >= 0)
+        return YG_OK;
+    YG_TRY(yg_file_open(seg->path, O_RDONLY, &seg->fd, err));
+    int64_t size;
+    YG_TRY(yg_file_size(seg->fd, &size, err));
+    seg->bytes = (uint64_t)size;
+    return YG_OK;
+}
+
+yg_rc yg_segment_read_summary(struct yg_segment *seg, struct yg_err *err) {
+    struct yg_seg_footer foot;
+    YG_TRY(open_file(seg, err));
+    YG_TRY(check_header(seg, err));
+    return check_footer(seg, &foot, err);
+}
+
+// ------------------------------------------------------------ directory
+
+struct parser {
+    const char *ptr;
+    size_t len;
+    size_t at;
+};
+
+static const void *take(struct parser *p, uint64_t bytes) {
+    if (bytes > p->len - p->at)
+        return NULL;
+    const void *ptr = p->ptr + p->at;
+    p->at += (size_t)bytes;
+    return ptr;
+}
+
+static bool parse_columns(struct parser *p, struct yg_seg_dir *d) {
+    d->columns = yg_calloc(YG_MEM_CACHE, d->column_count + 1u, sizeof(*d->columns));
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        const uint32_t *head = take(p, 8);
+        if (head == NULL || head[0] >= YG_TYPE_COUNT)
+            return false;
+        const char *name = take(p, ((uint64_t)head[1] + 7) & ~UINT64_C(7));
+        if (name == NULL)
+            return false;
+        d->columns[i] = (struct yg_seg_column){{name, head[1]}, (enum yg_type)head[0]};
+    }
+    return true;
+}
+
+static bool check_entries(const struct yg_seg_stripe *st, uint32_t column_count,
+                          uint64_t data_end) {
+    for (uint64_t c = 0; c < column_count; c++) {
+        const struct yg_seg_dict_entry *d = &st->dict_entries[c];
+        if (d->stored_bytes && (d->offset > data_end || d->stored_bytes > data_end - d->offset))
+            return false;
+        for (uint32_t g = 0; g < st->granule_count; g++) {
+            const struct yg_seg_entry *e = &st->entries[c * st->granule_count + g];
+            if (e->count > st->granules[g].rows || e->encoding >= YG_ENC_COUNT ||
+                (e->count && (e->encoding == YG_ENC_NULL || e->offset > data_end ||
+                              e->stored_bytes < sizeof(struct yg_seg_chunk) ||
+                              e->stored_bytes > data_end - e->offset)))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool parse_stripe(struct parser *p, struct yg_seg_dir *d, struct yg_seg_stripe *st,
+                         uint64_t data_end) {
+    const uint32_t *counts = take(p, 8);
+    if (counts == NULL || counts[1] == 0 || counts[1] > YG_SEG_STRIPE_GRANULES_MAX * 16u)
+        return false;
+    st->row_count = counts[0];
+    st->granule_count = counts[1];
+    st->granules = take(p, sizeof(*st->granules) * (uint64_t)st->granule_count);
+    st->dict_entries = take(p, sizeof(*st->dict_entries) * (uint64_t)d->column_count);
+    st->entries = take(p, sizeof(*st->entries) * (uint64_t)d->column_count * st->granule_count);
+    if (st->granules == NULL || st->dict_entries == NULL || st->entries == NULL)
+        return false;
+    uint64_t rows = 0;
+    for (uint32_t g = 0; g < st->granule_count; g++) {
+        if (st->granules[g].rows == 0 || st->granules[g].rows > YG_GRANULE_ROWS)
+            return false;
+        rows += st->granules[g].rows;
+    }
+    if (rows != st->row_count || !check_entries(st, d->column_count, data_end))
+        return false;
+    st->dicts = yg_calloc(YG_MEM_CACHE, d->column_count + 1u, sizeof(struct yg_seg_dict *));
+    d->granule_count += st->granule_count;
+    return true;
+}
+
+static bool parse_directory(struct yg_seg_dir *d, size_t len, uint64_t data_end,
+                            uint64_t row_count) {
+    struct parser p = {.ptr = d->bytes, .len = len};
+    const uint32_t *head = take(&p, 8);
+    if (head == NULL || head[0] > len / 8 || head[1] > len / 8)
+        return false;
+    d->column_count = head[0];
+    uint32_t stripes = head[1];
+    if (!parse_columns(&p, d))
+        return false;
+    d->stripes = yg_calloc(YG_MEM_CACHE, stripes + 1u, sizeof(*d->stripes));
+    uint64_t rows = 0;
+    for (; d->stripe_count < stripes; d->stripe_count++) {
+        if (!parse_stripe(&p, d, &d->stripes[d->stripe_count], data_end))
+            return false;
+        rows += d->stripes[d->stripe_count].row_count;
+    }
+    return rows == row_count;
+}
+
+// The stored directory (raw_bytes u32, compressed u32, bytes) into d->bytes.
+static yg_rc unpack_directory(struct yg_segment *seg, const char *stored, uint32_t len,
+                              uint64_t at, uint32_t *ret_len, struct yg_err *err) {
+    uint32_t head[2];
+    memcpy(head, stored, 8);
+    if (head[0] > YG_SEG_DIRECTORY_MAX || head[1] > 1 || (head[1] == 0 && head[0] != len - 8))
+        return corrupt(seg, at, "bad size of the directory", err);
+    seg->dir.bytes = yg_try_alloc(YG_MEM_CACHE, head[0] + 8u);
+    if (seg->dir.bytes == NULL)
+        return yg_fail(err, YG_ENOMEM, "%s: directory of %u bytes", yg_segment_name(seg), head[0]);
+    if (head[1] == 0) {
+        memcpy(seg->dir.bytes, stored + 8, head[0]);
+    } else {
+        size_t got = ZSTD_decompress(seg->dir.bytes, head[0], stored + 8, len - 8);
+        if (ZSTD_isError(got) || got != head[0])
+            return corrupt(seg, at, "directory does not decompress", err);
+    }
+    seg->dir.memory_bytes = head[0];
+    *ret_len = head[0];
+    return YG_OK;
+}
+
+static yg_rc parse_key_index(struct yg_segment *seg, uint32_t bytes, uint64_t at,
+                             struct yg_err *err) {
+    if (bytes == 0)
+        return YG_OK;
+    uint32_t head[2] = {0, 0};
+    if (bytes >= 8)
+        memcpy(head, seg->dir.key_index, 8);
+    if (head[0] != 1) // a kind of a later version: not used
+        return YG_OK;
+    if (head[1] == 0 || (uint64_t)head[1] * 32 + 8 > bytes)
+        return corrupt(seg, at, "key index does not fit", err);
+    seg->dir.bloom = (const uint32_t *)(const void *)(seg->dir.key_index + 8);
+    seg->dir.bloom_blocks = head[1];
+    seg->dir.memory_bytes += bytes;
+    return YG_OK;
+}
+
+static yg_rc load_directory(struct yg_segment *seg, const struct yg_seg_footer *foot,
+                            struct yg_err *err) {
+    uint64_t at = foot->directory_offset - foot->key_index_bytes;
+    uint64_t len = (uint64_t)foot->key_index_bytes + foot->directory_bytes;
+    if (len > YG_SEG_DIRECTORY_MAX)
+        return corrupt(seg, at, "directory is larger than its limit", err);
+    seg->dir.key_index = yg_try_alloc(YG_MEM_CACHE, len + 8);
+    if (seg->dir.key_index == NULL)
+        return yg_fail(err, YG_ENOMEM, "%s: directory of %llu bytes", yg_segment_name(seg),
+                       (unsigned long long)len);
+    YG_TRY(read_at(seg, at, seg->dir.key_index, len, err));
+    uint64_t hash[2];
+    yg_hash_stable128(seg->dir.key_index, len, hash);
+    if (memcmp(hash, foot->hash, sizeof(hash)) != 0)
+        return corrupt(seg, at, "bad checksum of the directory", err);
+    uint32_t dir_len;
+    YG_TRY(unpack_directory(seg, seg->dir.key_index + foot->key_index_bytes,
+                            foot->directory_bytes, foot->directory_offset, &dir_len, err));
+    if (!parse_directory(&seg->dir, dir_len, at, foot->row_count))
+        return corrupt(seg, foot->directory_offset, "directory breaks its own rules", err);
+    return parse_key_index(seg, foot->key_index_bytes, at, err);
+}
+
+static yg_rc load_locked(struct yg_segment *seg, struct yg_err *err) {
+    if (seg->loaded)
+        return YG_OK;
+    struct yg_seg_footer foot;
+    uint64_t id = seg->id;
+    enum yg_track track = seg->track;
+    uint64_t bytes = seg->bytes;
+    bool known = !seg->in_memory && bytes != 0; // the catalogue said what it must be
+    YG_TRY(open_file(seg, err));
+    YG_TRY(check_header(seg, err));
+    YG_TRY(check_footer(seg, &foot, err));
+    if (known && (seg->id != id || seg->track != track || seg->bytes != bytes))
+        return corrupt(seg, 0, "not the segment that the catalogue names", err);
+    yg_rc rc = load_directory(seg, &foot, err);
+    if (rc != YG_OK) {
+        dir_fini(&seg->dir);
+        return rc;
+    }
+    seg->loaded = true;
+    return YG_OK;
+}
+
+yg_rc yg_segment_load(struct yg_segment *seg, struct yg_err *err) {
+    YG_CHECK(seg, YG_SEGMENT_MAGIC);
+    pthread_mutex_lock(&seg->lock);
+    yg_rc rc = load_locked(seg, err);
+    if (rc != YG_OK)
+        yg_file_close(&seg->fd);
+    pthread_mutex_unlock(&seg->lock);
+    return rc;
+}
+
+bool yg_segment_unload(struct yg_segment *seg) {
+    YG_CHECK(seg, YG_SEGMENT_MAGIC);
+    if (seg->in_memory)
+        return false;
+    pthread_mutex_lock(&seg->lock);
+    bool idle = seg->loaded && atomic_load_explicit(&seg->users, memory_order_acquire) == 0;
+    if (idle) {
+        dir_fini(&seg->dir);
+        yg_file_close(&seg->fd);
+        seg->loaded = false;
+    }
+    pthread_mutex_unlock(&seg->lock);
+    return idle;
+}
+
+yg_rc yg_segment_of_bytes(struct yg_buf *take_bytes, struct yg_segment **ret_seg,
+                          struct yg_err *err) {
+    struct yg_segment *seg = segment_new();
+    seg->in_memory = true;
+    yg_buf_move(take_bytes, &seg->mem);
+    seg->bytes = seg->mem.len;
+    yg_rc rc = yg_segment_load(seg, err);
+    if (rc == YG_OK)
+        *ret_seg = seg;
+    else
+        yg_segment_unref(seg);
+    return rc;
+}
+
+// ------------------------------------------------------------ finding
+
+void yg_segment_locate(const struct yg_segment *seg, uint32_t granule, uint32_t *ret_stripe,
+                       uint32_t *ret_in_stripe) {
+    YG_ASSERT(seg->loaded && granule < seg->dir.granule_count);
+    uint32_t s = 0;
+    while (granule >= seg->dir.stripes[s].granule_count)
+        granule -= seg->dir.stripes[s++].granule_count;
+    *ret_stripe = s;
+    *ret_in_stripe = granule;
+}
+
+uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name) {
+    uint32_t lo = 0, hi = seg->dir.column_count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (yg_str_cmp(seg->dir.columns[mid].name, name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo < seg->dir.column_count && yg_str_eq(seg->dir.columns[lo].name, name))
+        return lo;
+    return seg->dir.column_count;
+}
+
+bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low) {
+    YG_ASSERT(seg->loaded);
+    if (seg->dir.bloom)
+        return yg_bloom_has(seg->dir.bloom, seg->dir.bloom_blocks, id_low);
+    return yg_segment_column(seg, YG_STR(YG_COL_TRACE_ID)) < seg->dir.column_count;
+}

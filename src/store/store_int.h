@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to the store room: what its files share.
+//
+// Locks, in the order in which they may be taken: dispatch_lock · lists_lock · resend.lock (each
+// short; no I/O and no callback under them). flush_lock is held for a whole flush and is taken
+// first; only flushes, retention and close take it.
+#ifndef YG_STORE_INT_H
+#define YG_STORE_INT_H
+
+#include <stdatomic.h>
+
+#include "base/log.h"
+#include "store/catalog.h"
+#include "store/columns.h"
+#include "store/mstore.h"
+#include "store/segment.h"
+#include "store/store.h"
+#include "store/wal.h"
+
+#define YG_SHARDS_MAX 64u
+#define YG_SEAL_ROWS 65536u
+#define YG_SEAL_BYTES (32u << 20)
+#define YG_RESEND_NS (INT64_C(900) * YG_NS_PER_S)
+#define YG_MEMORY_SEGMENT_BIT (UINT64_C(1) << 63) // ids of memory segments
+
+struct yg_traces;
+
+// A batch shared by the shards that have rows of it.
+struct yg_shared_batch {
+    _Atomic uint32_t refs;
+    struct yg_batch *batch;
+    uint8_t *shard_of; // per row; NULL: every row goes to `shard`
+    uint32_t shard;
+    uint64_t bytes; // memory charged to the store until it is sealed
+};
+
+struct yg_builder {
+    struct yg_columns_part *parts;
+    struct yg_shared_batch **owners; // one per part
+    uint32_t count, cap;
+    uint32_t owner_cap;
+    uint32_t row_count;
+    uint64_t bytes;
+    uint64_t min_sequence, max_sequence;
+    int64_t first_mono_ns;
+};
+
+struct yg_shard {
+    struct yg_store *store;
+    uint32_t idx;
+    struct yg_strand *strand;
+    struct yg_builder builders[YG_TRACK_COUNT];
+    struct yg_segment *tail[YG_TRACK_COUNT]; // newest memory segment that may still be joined
+    uint64_t sequence; // of the last frame that was applied
+    struct yg_trace_version *late; // traces in the builder that supersede stored rows
+    uint32_t late_count, late_cap;
+    struct yg_traces *traces;
+};
+
+struct yg_seg_list {
+    struct yg_segment **segs;
+    uint32_t count, cap;
+};
+
+struct yg_resend_slot {
+    uint8_t digest[YG_DIGEST_BYTES];
+    int64_t seen_ns; // 0 = free
+};
+
+struct yg_resend {
+    pthread_mutex_t lock;
+    struct yg_resend_slot *slots;
+    uint32_t cap; // power of two or 0
+    uint32_t len;
+    uint8_t (*marks)[YG_DIGEST_BYTES]; // delivered, not yet in the WAL
+    uint32_t mark_count;
+};
+
+// Newest version of traces that got late spans: rows with an older one are not live.
+struct yg_trace_version {
+    yg_id128 id;
+    uint64_t version; // 0 = free slot
+    int32_t day;
+    bool saved; // in the catalogue
+};
+struct yg_trace_versions {
+    struct yg_trace_version *slots;
+    uint32_t cap, len;
+};
+
+#define YG_STORE_MAGIC 0x57023e11u
+struct yg_store {
+    uint32_t magic;
+    struct yg_store_options o;
+    char *dir, *dir_wal, *dir_segments, *dir_tmp, *dir_metrics, *dir_damaged;
+    uint32_t shard_count;
+    struct yg_shard *shards;
+    struct yg_wal *wal;
+    struct yg_catalog *catalog;
+    struct yg_strand *metrics_strand;
+    struct yg_mstore *mstore;
+
+    pthread_mutex_t dispatch_lock; // frames enter the strands in order; a cut stands between two
+    uint64_t dispatched;           // number of the last frame that did
+
+    pthread_mutex_t lists_lock;
+    struct yg_seg_list files[YG_TRACK_COUNT];
+    struct yg_seg_list memory[YG_TRACK_COUNT];
+    struct yg_trace_versions versions;
+
+    struct yg_resend resend;
+
+    pthread_mutex_t flush_lock;
+    _Atomic bool flushing; // one is queued or running
+    struct yg_event flush_idle; // set while `flushing` is false
+    uint64_t metrics_flushed;
+    uint64_t next_segment_id;
+    char checkpoint[64]; // name of the file of open traces, or ""
+    int64_t flush_failed_mono_ns;
+    uint64_t flushed; // everything up to this number is in files
+
+    _Atomic uint64_t next_memory_id;
+    _Atomic uint64_t memory_bytes;  // builders and memory segments
+    _Atomic int64_t oldest_memory_mono_ns; // 0 = nothing
+    _Atomic bool disk_full;
+    _Atomic uint64_t damaged;
+    _Atomic int64_t last_row_ns[YG_TRACK_COUNT];
+    _Atomic int64_t last_point_ns;
+    _Atomic uint32_t open_traces;
+    _Atomic uint64_t trace_bytes;
+
+    struct yg_thread clock_thread;
+    struct yg_event stop;
+    bool clock_started;
+    bool replaying;
+};
+
+// shard.c
+void yg_shard_init(struct yg_shard *sh, struct yg_store *store, uint32_t idx);
+void yg_shard_fini(struct yg_shard *sh);
+// Takes a reference of `shared` for rows of this shard; on the strand.
+void yg_shard_apply(struct yg_shard *sh, struct yg_shared_batch *shared);
+// Seals one track's builder into a memory segment; on the strand. `final`: later rows must not be
+// joined with what is in it (a cut).
+yg_rc yg_shard_seal(struct yg_shard *sh, enum yg_track track, bool final,
+                    struct yg_err *err) YG_MUST_USE;
+void yg_shared_batch_unref(struct yg_store *store, struct yg_shared_batch *shared);
+// A batch made by the store itself on the shard's strand (closed traces). sequence: of the newest
+// frame that went into it.
+void yg_shard_add_own(struct yg_shard *sh, struct yg_batch *take_batch);
+// Hands a durable batch to its shards, in sequence order; takes it.
+void yg_store_dispatch(struct yg_store *store, struct yg_batch *take_batch);
+void yg_store_dispatch_points(struct yg_store *store, struct yg_points *take_points);
+
+// A memory segment of a set (snapshots of open traces; seals).
+yg_rc yg_store_memory_segment(struct yg_store *store, const struct yg_columns *cs,
+                              struct yg_segment **ret_seg, struct yg_err *err) YG_MUST_USE;
+
+// lists (snapshot.c): replaces memory segments by others in one step. Added segments are
+// referenced by the lists; `late` are trace versions that hold from now on.
+struct yg_publication {
+    enum yg_track track;
+    struct yg_segment **gone;
+    uint32_t gone_count;
+    struct yg_segment *add_memory;
+    struct yg_segment **add_files;
+    uint32_t add_count;
+    const struct yg_trace_version *late;
+    uint32_t late_count;
+};
+void yg_store_publish(struct yg_store *store, const struct yg_publication *p);
+
+// flush.c: everything acknowledged before the call goes to files.
+yg_rc yg_store_flush(struct yg_store *store, struct yg_err *err) YG_MUST_USE;
+// files.c: what the catalogue names; removes orphans and temporary files; loads open traces.
+yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) YG_MUST_USE;
+// A file of rows of one day: tmp, fsync, rename. The folder is synced by the caller.
+void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day,
+                        uint64_t id, char *out, size_t cap);
+void yg_store_flush_if_due(struct yg_store *store);
+// retention.c
+void yg_store_retain(struct yg_store *store);
+void yg_store_check_disk(struct yg_store *store);
+
+// resend.c
+void yg_resend_init(struct yg_resend *r);
+void yg_resend_fini(struct yg_resend *r);
+void yg_resend_note(struct yg_resend *r, const uint8_t *digest, int64_t seen_ns);
+void yg_resend_replay(struct yg_resend *r, enum yg_wal_kind kind, yg_str payload);
+void yg_resend_expire(struct yg_resend *r, int64_t now_ns);
+void yg_resend_fill_digests(void *store, struct yg_buf *out);
+void yg_resend_fill_delivered(void *store, struct yg_buf *out);
+
+// traces.c – all on the shard's strand.
+struct yg_traces *yg_traces_create(struct yg_shard *sh);
+void yg_traces_destroy(struct yg_traces *t);
+// Adds the spans of a part (rows whose remap is not YG_COLUMN_NONE).
+void yg_traces_apply(struct yg_traces *t, const struct yg_columns_part *part);
+// Closes idle traces: their rows go to the shard's traces builder. `all`: every one.
+void yg_traces_close_idle(struct yg_traces *t, int64_t mono_ns, bool all);
+// The open traces as rows of a batch; NULL when there are none.
+yg_rc yg_traces_provisional(struct yg_traces *t, struct yg_batch **ret_batch,
+                            struct yg_err *err) YG_MUST_USE;
+// Content of a checkpoint, and back.
+void yg_traces_save(const struct yg_traces *t, struct yg_buf *out);
+yg_rc yg_traces_load(struct yg_store *store, yg_str in, struct yg_err *err) YG_MUST_USE;
+
+// versions (traces_version.c); under lists_lock
+uint64_t yg_trace_versions_get(const struct yg_trace_versions *v, yg_id128 id);
+void yg_trace_versions_set(struct yg_trace_versions *v, yg_id128 id, uint64_t version, int32_t day,
+                           bool saved);
+
+#endif
