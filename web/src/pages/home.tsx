@@ -13,7 +13,7 @@ import { linkTo } from '../lib/url';
 import { useStatus, useView, type View } from '../lib/view';
 import { Frame } from '../ui/frame';
 import { Icon, St, stateKind, stateWord, type StatusKind } from '../ui/icon';
-import { Delta, Mid } from '../ui/parts';
+import { Delta } from '../ui/parts';
 import { QueryBar, type QuerySource } from '../ui/querybar';
 import { Await, Empty, SkeletonRows } from '../ui/states';
 import { Spark } from '../ui/svg';

@@ -26,7 +26,7 @@ interface Line { text: string; formula: boolean; name: string }
 /** One line per query; a line that begins with `=` is a formula over the letters of the others. */
 function parseLines(q: string): Line[] {
   let n = 0;
-  return q.split('\n').filter((x, i, all) => x.trim() || all.length === 1).map((x) => {
+  return q.split('\n').filter((x, _i, all) => x.trim() || all.length === 1).map((x) => {
     const formula = x.startsWith('=');
     return { text: formula ? x.slice(1) : x, formula, name: formula ? 'ƒ' : String.fromCharCode(97 + n++) };
   });

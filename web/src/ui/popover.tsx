@@ -6,7 +6,7 @@ import { t } from '../lib/i18n';
 import { Icon } from './icon';
 
 export function Popover({ anchor, onClose, children, cls = '', label, role = 'dialog', align = 'left' }: {
-  anchor: HTMLElement | null; onClose: () => void; children: ComponentChildren; cls?: string; label: string; role?: string; align?: 'left' | 'right';
+  anchor: HTMLElement | null; onClose: () => void; children: ComponentChildren; cls?: string; label: string; role?: 'dialog' | 'group'; align?: 'left' | 'right';
 }): VNode {
   const box = useRef<HTMLDivElement>(null);
   const [pos, setPos] = useState<{ left: number; top: number } | null>(null);

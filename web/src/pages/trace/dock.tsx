@@ -70,7 +70,7 @@ export function LogRows({ l, logs, selected, onSpan }: { l: Loaded; logs: TraceL
 }
 
 export function Dock({ l, logs, error, retry, selected, onSpan }: { l: Loaded; logs: TraceLog[] | undefined; error: Error | null; retry: () => void; selected: number; onSpan: (row: number) => void }): VNode {
-  const [open, setOpen] = useState(true);
+  const [open, setOpen] = useState(() => !matchMedia('(max-width: 767px)').matches);
   const errors = (logs ?? []).filter((x) => x.kind === 'error').length;
   return (
     <section class={`dock ${open ? '' : 'closed'}`} aria-label={t('trace.logs')}>
