@@ -12,6 +12,8 @@ struct yg_metric_query;
 // column N)." as §1.10.
 yg_rc yg_metric_parse(yg_str text, struct yg_arena *arena, struct yg_metric_query **ret_query,
                       struct yg_err *err) YG_MUST_USE;
+// The whole text that the service answers for a failed parse ("Error parsing query: \n unable to parse …: Rule …").
+void yg_metric_error_text(yg_str query, const struct yg_err *err, struct yg_buf *out);
 uint32_t yg_metric_query_count(const struct yg_metric_query *q);
 // True when any series of the query uses .as_count(): monitors then swap arithmetic and time
 // aggregation.
@@ -38,9 +40,12 @@ struct yg_metric_out {
     struct yg_metric_value *points; // ascending, missing buckets left out
     uint32_t point_count;
 };
+#define YG_METRIC_WARNINGS_MAX 8
 struct yg_metric_result {
     struct yg_metric_out *series;
     uint32_t count;
+    yg_str warnings[YG_METRIC_WARNINGS_MAX]; // damaged chunks that were left out
+    uint32_t warning_count;                  // may pass the array: how many there were
 };
 
 struct yg_metric_run_options {
@@ -50,8 +55,14 @@ struct yg_metric_run_options {
     // Monitors: one bucket per group over the whole window instead of a grid (interval = window),
     // and with as_count the totals are put into the arithmetic (monitors-slos §2.2, 2.3). The outer
     // time aggregation of a monitor is done by yg_metric_window below.
-    int64_t deadline_mono_ns;
+    int64_t deadline_mono_ns; // 0 = none
+    // yg_formula_run only:
+    struct yg_store *store; // for named queries that are given as `query`
+    bool scalar;            // one value per group: every operand is reduced by its `reduce`, then combined
 };
+// Points are those of buckets whose start lies in [from_ms, to_ms]; when no bucket starts there, of the one that
+// holds from_ms. Series without a point are left out. EINPUT for a function that this version does not evaluate,
+// ELIMIT past 10,000 groups, ETIMEOUT, ENOMEM.
 yg_rc yg_metric_run(struct yg_store *store, const struct yg_metric_query *q,
                     const struct yg_metric_run_options *options, struct yg_arena *arena,
                     struct yg_metric_result *ret_result, struct yg_err *err) YG_MUST_USE;
@@ -82,6 +93,10 @@ yg_rc yg_metric_window(struct yg_store *store, const struct yg_metric_query *q,
 struct yg_named_series {
     yg_str name;
     struct yg_metric_result result;
+    // When set, used instead of result: expression 0 is evaluated in place, so that functions that look back
+    // (hour_before, diff, moving_rollup …) see what they need.
+    const struct yg_metric_query *query;
+    yg_str reduce; // with options.scalar: avg min max sum last percentile mean l2norm area; empty = avg
 };
 yg_rc yg_formula_run(yg_str formula, const struct yg_named_series *named, uint32_t named_count,
                      const struct yg_metric_run_options *options, struct yg_arena *arena,

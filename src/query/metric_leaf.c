@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+// One series query: time aggregation of each stored series, interpolation, space aggregation by keys.
+//
+// Series come one after the other; each is aggregated into the grid, filled, and added to its group, so
+// memory grows with groups and not with series. Interpolated values count only where some series of the
+// query has a real one (`mask`): a lone series has nothing to be interpolated for.
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "query/metric_int.h"
+#include <math.h>
+
+struct group {
+    struct yg_mser out;
+    double *a, *n;            // sums (or the extreme) and counts
+    double *lo, *hi;          // distributions
+    struct yg_sketch *sketches; // percentiles, one per bucket
+};
+
+struct leaf {
+    struct yg_mrunner *r;
+    const struct yg_mnode *node;
+    const struct yg_mleaf_options *options;
+    struct yg_mgrid grid; // with history in front
+    uint32_t history;
+    bool distribution, percentile;
+    enum yg_fill fill;
+    int64_t fill_limit_s;
+    struct group *groups;
+    uint32_t group_count, group_cap;
+    struct yg_map index;
+    uint8_t *mask;
+    // the series at hand
+    bool open;
+    uint32_t group;
+    enum yg_metric_type type;
+    int64_t interval_s;
+    double *a, *n, *v;
+    yg_rc rc;
+    struct yg_err err;
+    uint32_t seen;
+};
+
+// ------------------------------------------------------------ groups
+
+// The values of a key, comma-joined when there are several; "N/A" when there is none.
+static yg_str key_value(struct yg_arena *a, yg_str key, yg_str tags) {
+    yg_str found = {0}, rest = tags, tag;
+    while (rest.len > 0 && yg_str_split(&rest, ',', &tag)) {
+        if (tag.len <= key.len || tag.ptr[key.len] != ':' || memcmp(tag.ptr, key.ptr, key.len) != 0)
+            continue;
+        yg_str value = yg_str_sub(tag, key.len + 1, SIZE_MAX);
+        found = found.len == 0 ? value
+                               : yg_arena_printf(a, "%.*s,%.*s", YG_STR_FMT(found), YG_STR_FMT(value));
+    }
+    return found.len > 0 ? found : YG_STR("N/A");
+}
+
+static bool group_alloc(struct leaf *l, struct group *g) {
+    struct yg_arena *a = l->r->arena;
+    uint32_t n = l->grid.count;
+    g->a = YG_NEW_N(a, double, n);
+    g->n = YG_NEW_N(a, double, n);
+    bool good = g->a != NULL && g->n != NULL;
+    if (l->distribution) {
+        g->lo = YG_NEW_N(a, double, n);
+        g->hi = YG_NEW_N(a, double, n);
+        good = good && g->lo != NULL && g->hi != NULL;
+    }
+    if (l->percentile) {
+        g->sketches = YG_NEW_N(a, struct yg_sketch, n);
+        good = good && g->sketches != NULL;
+        for (uint32_t i = 0; good && i < n; i++)
+            g->sketches[i] = YG_SKETCH(YG_MEM_QUERY);
+    }
+    return good;
+}
+
+static yg_rc find_group(struct leaf *l, yg_str tags, uint32_t *ret_idx) {
+    struct yg_arena *a = l->r->arena;
+    const struct yg_mnode *n = l->node;
+    yg_str values[YG_MQ_KEYS_MAX];
+    struct yg_buf key = YG_BUF(YG_MEM_QUERY, 1u << 20);
+    for (uint32_t i = 0; i < n->key_count; i++) {
+        values[i] = key_value(a, n->keys[i], tags);
+        yg_buf_puts(&key, values[i]);
+        yg_buf_putc(&key, 0);
+    }
+    bool fresh;
+    uint64_t *at = yg_map_put(&l->index, yg_buf_str(&key), &fresh);
+    yg_buf_fini(&key);
+    if (!fresh) {
+        *ret_idx = (uint32_t)*at;
+        return YG_OK;
+    }
+    if (l->group_count == YG_MQ_GROUPS_MAX)
+        return yg_fail(&l->err, YG_ELIMIT, "metric %.*s has more than %u groups", YG_STR_FMT(n->metric),
+                       YG_MQ_GROUPS_MAX);
+    if (!YG_ARENA_GROW(a, l->groups, l->group_count, l->group_cap))
+        return yg_mq_no_memory(&l->err);
+    struct group *g = &l->groups[l->group_count];
+    *g = (struct group){.out.tag_count = n->key_count};
+    yg_str *out = YG_NEW_N(a, yg_str, n->key_count + 1);
+    for (uint32_t i = 0; out != NULL && i < n->key_count; i++)
+        out[i] = yg_arena_printf(a, "%.*s:%.*s", YG_STR_FMT(n->keys[i]), YG_STR_FMT(values[i]));
+    g->out.tags = out;
+    *at = l->group_count;
+    *ret_idx = l->group_count;
+    l->group_count++; // counted before it is whole, so that its sketches are freed
+    return out != NULL && group_alloc(l, g) ? YG_OK : yg_mq_no_memory(&l->err);
+}
+
+// ------------------------------------------------------------ time aggregation
+
+static enum yg_time_agg method_of(const struct leaf *l) {
+    const struct yg_mmods *m = &l->node->mods;
+    if (m->method != YG_TIME_DEFAULT)
+        return m->method;
+    bool summed = l->type == YG_METRIC_COUNT ? m->as_count || m->as_rate
+                                             : l->type == YG_METRIC_RATE && m->as_count;
+    return summed ? YG_TIME_SUM : YG_TIME_AVG;
+}
+
+static void add_scalar_bucket(struct leaf *l, uint32_t i, const struct yg_metric_bucket *b) {
+    bool first = l->n[i] <= 0;
+    switch (method_of(l)) {
+    case YG_TIME_MIN:
+        l->a[i] = first || b->min < l->a[i] ? b->min : l->a[i];
+        l->n[i] = 1;
+        return;
+    case YG_TIME_MAX:
+        l->a[i] = first || b->max > l->a[i] ? b->max : l->a[i];
+        l->n[i] = 1;
+        return;
+    case YG_TIME_DEFAULT:
+    case YG_TIME_AVG:
+    case YG_TIME_SUM:
+    case YG_TIME_COUNT:
+    case YG_TIME_KIND_COUNT:
+        break;
+    }
+    l->a[i] += b->sum;
+    l->n[i] += b->count;
+}
+
+static double time_value(const struct leaf *l, uint32_t i) {
+    const struct yg_mmods *m = &l->node->mods;
+    enum yg_time_agg method = method_of(l);
+    double width = (double)yg_mgrid_width(&l->grid, i);
+    if (l->n[i] <= 0)
+        return (double)NAN;
+    double v = l->a[i];
+    if (method == YG_TIME_AVG)
+        v /= l->n[i];
+    else if (method == YG_TIME_COUNT)
+        v = l->n[i];
+    if (method != YG_TIME_SUM)
+        return v;
+    if (l->type == YG_METRIC_RATE && m->as_count)
+        return v * (double)(l->interval_s > 0 ? l->interval_s : YG_BUCKET_S);
+    // Without aggregation over time the raw counts come back.
+    if (l->type == YG_METRIC_COUNT && m->as_rate && (l->interval_s == 0 || width > (double)l->interval_s))
+        return v / width;
+    return v;
+}
+
+// ------------------------------------------------------------ interpolation
+
+static bool interpolates(const struct leaf *l) {
+    const struct yg_mmods *m = &l->node->mods;
+    if (m->fill_set)
+        return l->fill != YG_FILL_NULL;
+    return l->type == YG_METRIC_GAUGE || !(m->as_count || m->as_rate);
+}
+
+static void fill_gap(const struct leaf *l, double *v, uint32_t from, uint32_t to) {
+    const int64_t *t = l->grid.starts;
+    bool held = to >= l->grid.count || isnan(v[to]);
+    for (uint32_t i = from + 1; i < to && t[i] - t[from] <= l->fill_limit_s; i++) {
+        if (l->fill == YG_FILL_ZERO)
+            v[i] = 0;
+        else if (l->fill == YG_FILL_LAST || held)
+            v[i] = v[from];
+        else
+            v[i] = v[from] + (v[to] - v[from]) * (double)(t[i] - t[from]) / (double)(t[to] - t[from]);
+    }
+}
+
+static void interpolate(const struct leaf *l, double *v) {
+    uint32_t n = l->grid.count, last = UINT32_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        if (isnan(v[i]))
+            continue;
+        if (last != UINT32_MAX && i > last + 1)
+            fill_gap(l, v, last, i);
+        last = i;
+    }
+    if (last != UINT32_MAX)
+        fill_gap(l, v, last, n);
+}
+
+// ------------------------------------------------------------ space aggregation
+
+static void fold(const struct leaf *l, struct group *g, const double *v) {
+    for (uint32_t i = 0; i < l->grid.count; i++) {
+        if (isnan(v[i]))
+            continue;
+        bool first = g->n[i] <= 0;
+        g->n[i] += 1;
+        switch (l->node->aggr) {
+        case YG_SPACE_MIN:
+            g->a[i] = first || v[i] < g->a[i] ? v[i] : g->a[i];
+            break;
+        case YG_SPACE_MAX:
+            g->a[i] = first || v[i] > g->a[i] ? v[i] : g->a[i];
+            break;
+        case YG_SPACE_AVG:
+        case YG_SPACE_SUM:
+        case YG_SPACE_COUNT:
+        case YG_SPACE_PERCENTILE:
+        case YG_SPACE_HISTOGRAM:
+        case YG_SPACE_KIND_COUNT:
+            g->a[i] += v[i];
+            break;
+        }
+    }
+}
+
+static void close_series(struct leaf *l) {
+    if (!l->open || l->distribution) {
+        l->open = false;
+        return;
+    }
+    l->open = false;
+    for (uint32_t i = 0; i < l->grid.count; i++) {
+        l->v[i] = time_value(l, i);
+        if (l->node->mods.weighted && l->type == YG_METRIC_GAUGE && !isnan(l->v[i])) {
+            int64_t step = l->interval_s > YG_BUCKET_S ? l->interval_s : YG_BUCKET_S;
+            double share = l->n[i] * (double)step / (double)yg_mgrid_width(&l->grid, i);
+            l->v[i] *= share < 1 ? share : 1;
+        }
+    }
+    yg_mpre_run(l->options->pre, l->options->pre_scale, &l->grid, l->v);
+    for (uint32_t i = 0; i < l->grid.count; i++)
+        if (!isnan(l->v[i]))
+            l->mask[i] = 1;
+    if (interpolates(l))
+        interpolate(l, l->v);
+    fold(l, &l->groups[l->group], l->v);
+}
+
+// ------------------------------------------------------------ reading
+
+static bool on_series(void *ctx, const struct yg_metric_series *s) {
+    struct leaf *l = ctx;
+    close_series(l);
+    if (l->rc != YG_OK || (s->type == YG_METRIC_DISTRIBUTION) != l->distribution)
+        return false;
+    if ((++l->seen & 63) == 0 && l->r->deadline_mono_ns > 0 &&
+        yg_mono_ns(&yg_clock_system) > l->r->deadline_mono_ns) {
+        l->rc = yg_fail(&l->err, YG_ETIMEOUT, "metric query took too long, at series %u", l->seen);
+        return false;
+    }
+    l->type = s->type;
+    l->interval_s = s->interval_s;
+    l->rc = find_group(l, s->tags, &l->group);
+    if (l->rc != YG_OK)
+        return false;
+    memset(l->a, 0, l->grid.count * sizeof(*l->a));
+    memset(l->n, 0, l->grid.count * sizeof(*l->n));
+    l->open = true;
+    return true;
+}
+
+static void add_sketch_bucket(struct leaf *l, uint32_t i, const struct yg_metric_bucket *b) {
+    struct group *g = &l->groups[l->group];
+    bool first = g->n[i] <= 0;
+    g->lo[i] = first || b->min < g->lo[i] ? b->min : g->lo[i];
+    g->hi[i] = first || b->max > g->hi[i] ? b->max : g->hi[i];
+    g->a[i] += b->sum;
+    g->n[i] += b->count;
+    if (l->percentile && b->sketch != NULL)
+        yg_sketch_merge(&g->sketches[i], b->sketch);
+}
+
+static void on_bucket(void *ctx, const struct yg_metric_bucket *b) {
+    struct leaf *l = ctx;
+    uint32_t i = yg_mgrid_find(&l->grid, b->ts_s);
+    if (i == UINT32_MAX)
+        return;
+    if (l->distribution)
+        add_sketch_bucket(l, i, b);
+    else
+        add_scalar_bucket(l, i, b);
+}
+
+static void on_warning(void *ctx, yg_str text) {
+    struct leaf *l = ctx;
+    struct yg_metric_result *w = l->r->warnings;
+    if (w == NULL)
+        return;
+    if (w->warning_count < YG_METRIC_WARNINGS_MAX)
+        w->warnings[w->warning_count] = yg_arena_str(l->r->arena, text);
+    w->warning_count++;
+}
+
+// ------------------------------------------------------------ results
+
+static double scalar_result(const struct leaf *l, const struct group *g, uint32_t i) {
+    if (g->n[i] <= 0)
+        return (double)NAN;
+    switch (l->node->aggr) {
+    case YG_SPACE_AVG:
+        return g->a[i] / g->n[i];
+    case YG_SPACE_COUNT:
+        return g->n[i];
+    case YG_SPACE_SUM:
+    case YG_SPACE_MIN:
+    case YG_SPACE_MAX:
+        return g->a[i];
+    case YG_SPACE_PERCENTILE:
+    case YG_SPACE_HISTOGRAM:
+    case YG_SPACE_KIND_COUNT:
+        break;
+    }
+    return (double)NAN; // percentiles are of distributions
+}
+
+static double sketch_result(const struct leaf *l, const struct group *g, uint32_t i) {
+    if (g->n[i] <= 0)
+        return (double)NAN;
+    double per = l->node->mods.as_rate ? (double)yg_mgrid_width(&l->grid, i) : 1;
+    switch (l->node->aggr) {
+    case YG_SPACE_AVG:
+        return g->a[i] / g->n[i];
+    case YG_SPACE_SUM:
+        return g->a[i] / per;
+    case YG_SPACE_COUNT:
+        return g->n[i] / per;
+    case YG_SPACE_MIN:
+        return g->lo[i];
+    case YG_SPACE_MAX:
+        return g->hi[i];
+    case YG_SPACE_PERCENTILE:
+        return yg_sketch_quantile(&g->sketches[i], l->node->q);
+    case YG_SPACE_HISTOGRAM:
+    case YG_SPACE_KIND_COUNT:
+        break;
+    }
+    return (double)NAN;
+}
+
+static yg_rc finish(struct leaf *l, struct yg_mval *ret_value, struct yg_err *err) {
+    bool masked = !l->distribution && !l->options->keep_interpolated && !l->node->mods.fill_set;
+    ret_value->list = YG_NEW_N(l->r->arena, struct yg_mser, l->group_count + 1);
+    if (ret_value->list == NULL)
+        return yg_mq_no_memory(err);
+    for (uint32_t g = 0; g < l->group_count; g++) {
+        struct group *group = &l->groups[g];
+        double *v = group->a; // results take the place of the sums
+        for (uint32_t i = 0; i < l->grid.count; i++)
+            v[i] = masked && !l->mask[i] ? (double)NAN
+                   : l->distribution     ? sketch_result(l, group, i)
+                                         : scalar_result(l, group, i);
+        group->out.v = v + l->history;
+        ret_value->list[g] = group->out;
+    }
+    ret_value->count = l->group_count;
+    return YG_OK;
+}
+
+static bool counts_as_zero(const struct yg_mnode *n, bool known, enum yg_metric_type type) {
+    bool marked = n->mods.as_count || n->mods.as_rate;
+    return marked && (!known || type != YG_METRIC_GAUGE);
+}
+
+static yg_rc prepare(struct leaf *l, const struct yg_mgrid *grid, bool known,
+                     const struct yg_metric_info *info, struct yg_err *err) {
+    const struct yg_mmods *m = &l->node->mods;
+    l->distribution = known && info->type == YG_METRIC_DISTRIBUTION;
+    l->percentile = l->distribution && l->node->aggr == YG_SPACE_PERCENTILE;
+    l->fill = m->fill_set ? m->fill : YG_FILL_LINEAR;
+    l->fill_limit_s = m->fill_set ? m->fill_limit_s : YG_MQ_INTERPOLATE_S;
+    int64_t width = grid->interval_s > 0 ? grid->interval_s : yg_mgrid_width(grid, 0);
+    if (!l->distribution) // what came shortly before the window can still be held or differenced
+        l->history = (uint32_t)((YG_MQ_INTERPOLATE_S + width - 1) / width);
+    YG_TRY(yg_mgrid_extend(l->r->arena, grid, l->history, &l->grid, err));
+    uint32_t n = l->grid.count;
+    l->mask = YG_NEW_N(l->r->arena, uint8_t, n);
+    l->a = YG_NEW_N(l->r->arena, double, n);
+    l->n = YG_NEW_N(l->r->arena, double, n);
+    l->v = YG_NEW_N(l->r->arena, double, n);
+    return l->mask && l->a && l->n && l->v ? YG_OK : yg_mq_no_memory(err);
+}
+
+static void leaf_fini(struct leaf *l) {
+    for (uint32_t g = 0; g < l->group_count; g++)
+        for (uint32_t i = 0; l->groups[g].sketches != NULL && i < l->grid.count; i++)
+            yg_sketch_fini(&l->groups[g].sketches[i]);
+    yg_map_fini(&l->index);
+}
+
+yg_rc yg_mleaf(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+               const struct yg_mleaf_options *options, struct yg_mval *ret_value, struct yg_err *err) {
+    if (n->aggr == YG_SPACE_HISTOGRAM)
+        return yg_fail(err, YG_EINPUT, "histogram: is for heat maps, which this version does not draw");
+    struct yg_metric_info info = {0};
+    bool known = yg_metric_info(r->store, n->metric, &info, NULL) == YG_OK;
+    struct leaf l = {.r = r, .node = n, .options = options, .index = YG_MAP(YG_MEM_QUERY, true)};
+    *ret_value = (struct yg_mval){.grouped = n->key_count > 0,
+                                  .zero = counts_as_zero(n, known, info.type)};
+    YG_TRY(prepare(&l, grid, known, &info, err));
+    yg_rc rc = YG_OK;
+    if (known) {
+        static const struct yg_metric_reader_ops ops = {on_series, on_bucket, on_warning};
+        rc = yg_metric_read(r->store, n->metric, n->scope, l.grid.starts[0], l.grid.starts[l.grid.count],
+                            &ops, &l, err);
+        close_series(&l);
+        if (rc == YG_OK && l.rc != YG_OK) {
+            rc = l.rc;
+            if (err != NULL)
+                *err = l.err;
+        }
+    }
+    if (rc == YG_OK)
+        rc = finish(&l, ret_value, err);
+    leaf_fini(&l);
+    return rc;
+}
