@@ -15,8 +15,9 @@ static uint64_t big_endian(const unsigned char *p, size_t n) {
     return v;
 }
 
-static yg_rc ends_early(size_t at, struct yg_err *err) {
-    return yg_fail(err, YG_EINPUT, "msgpack at byte %zu: ends early", at);
+static yg_rc ends_early(const struct yg_mp *r, struct yg_err *err) {
+    return yg_fail(err, YG_EINPUT, "msgpack at byte %zu: the body ends at byte %zu", r->pos,
+                   r->in.len);
 }
 
 static const char *kind_name(enum yg_mp_kind kind) {
@@ -37,7 +38,7 @@ static yg_rc wrong_kind(const struct yg_mp_token *t, const char *wanted, struct 
 // Formats with a head of `n` length or value bytes; the reader stands behind the format byte.
 static yg_rc take_head(struct yg_mp *r, size_t n, uint64_t *ret_value, struct yg_err *err) {
     if (r->in.len - r->pos < n)
-        return ends_early(r->pos, err);
+        return ends_early(r, err);
     *ret_value = big_endian((const unsigned char *)r->in.ptr + r->pos, n);
     r->pos += n;
     return YG_OK;
@@ -45,8 +46,9 @@ static yg_rc take_head(struct yg_mp *r, size_t n, uint64_t *ret_value, struct yg
 
 static yg_rc take_bytes(struct yg_mp *r, uint64_t len, yg_str *ret_str, struct yg_err *err) {
     if (r->in.len - r->pos < len)
-        return yg_fail(err, YG_EINPUT, "msgpack at byte %zu: %llu bytes wanted, %zu left", r->pos,
-                       (unsigned long long)len, r->in.len - r->pos);
+        return yg_fail(err, YG_EINPUT,
+                       "msgpack at byte %zu: %llu bytes wanted, the body ends at byte %zu", r->pos,
+                       (unsigned long long)len, r->in.len);
     *ret_str = (yg_str){r->in.ptr + r->pos, len};
     r->pos += len;
     return YG_OK;
@@ -56,8 +58,9 @@ static yg_rc set_count(struct yg_mp *r, struct yg_mp_token *t, enum yg_mp_kind k
                        struct yg_err *err) {
     uint64_t least = kind == YG_MP_MAP ? count * 2 : count; // a value takes a byte at least
     if (least > r->in.len - r->pos)
-        return yg_fail(err, YG_EINPUT, "msgpack at byte %zu: %s of %llu does not fit in %zu bytes",
-                       t->at, kind_name(kind), (unsigned long long)count, r->in.len - r->pos);
+        return yg_fail(err, YG_EINPUT,
+                       "msgpack at byte %zu: %s of %llu, but the body ends at byte %zu", t->at,
+                       kind_name(kind), (unsigned long long)count, r->in.len);
     t->kind = kind;
     t->count = (uint32_t)count;
     return YG_OK;
@@ -167,7 +170,7 @@ static yg_rc take_long(struct yg_mp *r, unsigned c, struct yg_mp_token *t, struc
 yg_rc yg_mp_next(struct yg_mp *r, struct yg_mp_token *t, struct yg_err *err) {
     t->at = r->pos;
     if (r->pos >= r->in.len)
-        return ends_early(r->pos, err);
+        return ends_early(r, err);
     unsigned c = (unsigned char)r->in.ptr[r->pos++];
     if (c < 0x80 || c >= 0xe0) {
         set_signed(t, (int8_t)c);

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Span rows: tags to columns, ids put together, the tags that are promoted.
+//
+// The 128-bit trace id: the low half is in every span, the high half ("_dd.p.tid", 16 hex digits)
+// in one span of the chunk only, often not the first. So rows get the low half as they come and
+// yg_spans_chunk_end writes the high half into all rows of the chunk.
+// Source: DataDog/datadog-agent pkg/proto/pbgo/trace/idx/span.go (promoted tags)
+#include "intake/spans.h"
+
+#define STRUCT_BYTES_MAX (10u << 20) // a meta_struct value as JSON, and a span's links or events
+#define KEY_BYTES_MAX 1000u
+
+enum special { KEY_PLAIN, KEY_ENV, KEY_TID, KEY_HOSTNAME, KEY_LINKS, KEY_EVENTS };
+
+yg_rc yg_spans_init(struct yg_spans *s, struct yg_batch *b, struct yg_intake_tally *t,
+                    struct yg_err *err) {
+    memset(s, 0, sizeof(*s));
+    s->b = b;
+    s->tally = t;
+    s->links = YG_BUF(YG_MEM_INTAKE, STRUCT_BYTES_MAX);
+    s->events = YG_BUF(YG_MEM_INTAKE, STRUCT_BYTES_MAX);
+    s->scratch = YG_BUF(YG_MEM_INTAKE, STRUCT_BYTES_MAX);
+    const struct {
+        yg_str name;
+        enum yg_type type;
+        uint32_t *col;
+    } columns[] = {
+        {YG_STR(YG_COL_TIME), YG_T_I64, &s->time},
+        {YG_STR(YG_COL_TRACE_ID), YG_T_ID, &s->trace_id},
+        {YG_STR(YG_COL_SPAN_ID), YG_T_I64, &s->span_id},
+        {YG_STR(YG_COL_PARENT_ID), YG_T_I64, &s->parent_id},
+        {YG_STR(YG_COL_DURATION), YG_T_I64, &s->duration},
+        {YG_STR(YG_COL_SERVICE), YG_T_STR, &s->service},
+        {YG_STR(YG_COL_OPERATION), YG_T_STR, &s->operation},
+        {YG_STR(YG_COL_RESOURCE), YG_T_STR, &s->resource},
+        {YG_STR(YG_COL_STATUS), YG_T_STR, &s->status},
+    };
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+        YG_TRY(yg_batch_col(b, columns[i].name, columns[i].type, columns[i].col, err));
+    return YG_OK;
+}
+
+void yg_spans_fini(struct yg_spans *s) {
+    yg_buf_fini(&s->links);
+    yg_buf_fini(&s->events);
+    yg_buf_fini(&s->scratch);
+}
+
+void yg_spans_chunk(struct yg_spans *s) {
+    s->chunk_first_row = s->b->row_count;
+    s->trace_high = 0;
+}
+
+yg_rc yg_spans_open(struct yg_spans *s, struct yg_err *err) {
+    uint32_t row;
+    memset(&s->row, 0, sizeof(s->row));
+    yg_buf_reset(&s->links);
+    yg_buf_reset(&s->events);
+    return yg_batch_row(s->b, &row, err);
+}
+
+// ------------------------------------------------------------ tag names
+
+static enum special special_of(yg_str name) {
+    static const struct {
+        yg_str name;
+        enum special special;
+    } known[] = {
+        {YG_STR_INIT("env"), KEY_ENV},
+        {YG_STR_INIT("_dd.p.tid"), KEY_TID},
+        {YG_STR_INIT("_dd.hostname"), KEY_HOSTNAME},
+        {YG_STR_INIT("_dd.span_links"), KEY_LINKS},
+        {YG_STR_INIT("events"), KEY_EVENTS},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (yg_str_eq(name, known[i].name))
+            return known[i].special;
+    return KEY_PLAIN;
+}
+
+yg_rc yg_spans_key(struct yg_spans *s, yg_str name, struct yg_span_key *ret_key,
+                   struct yg_err *err) {
+    yg_str clean = yg_intake_utf8(s->b->arena, yg_intake_cut(name, KEY_BYTES_MAX));
+    if (clean.ptr == NULL)
+        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+    *ret_key = (struct yg_span_key){
+        .name = clean,
+        .special = (uint8_t)special_of(clean),
+        .str_col = UINT32_MAX,
+        .f64_col = UINT32_MAX,
+    };
+    return YG_OK;
+}
+
+static uint32_t cache_slot(yg_str name) {
+    uint32_t head = 0;
+    uint32_t tail = 0;
+    if (name.len >= 4) {
+        memcpy(&head, name.ptr, 4);
+        memcpy(&tail, name.ptr + name.len - 4, 4);
+    } else if (name.len > 0) {
+        memcpy(&head, name.ptr, name.len);
+    }
+    uint32_t h = (head * 0x9e3779b1u) ^ (tail * 0x85ebca6bu) ^ ((uint32_t)name.len * 0xc2b2ae35u);
+    return (h >> 16) & (YG_SPAN_KEYS - 1);
+}
+
+static yg_rc cached_key(struct yg_spans *s, yg_str name, struct yg_span_key **ret_key,
+                        struct yg_err *err) {
+    struct yg_span_key *key = &s->keys[cache_slot(name)];
+    if (key->name.ptr == NULL || !yg_str_eq(key->name, name))
+        YG_TRY(yg_spans_key(s, name, key, err));
+    *ret_key = key;
+    return YG_OK;
+}
+
+// Column "@name" of a type. A body with too many different names keeps its rows and loses the rest
+// of the names: *ret_col stays UINT32_MAX then.
+static yg_rc attribute_col(struct yg_spans *s, yg_str name, enum yg_type type, uint32_t *ret_col,
+                           struct yg_err *err) {
+    char text[KEY_BYTES_MAX * 3 + 1];
+    if (name.len >= sizeof(text))
+        name = yg_intake_cut(name, KEY_BYTES_MAX);
+    text[0] = '@';
+    memcpy(text + 1, name.ptr, name.len);
+    yg_rc rc = yg_batch_col(s->b, (yg_str){text, name.len + 1}, type, ret_col, err);
+    if (rc != YG_ELIMIT)
+        return rc;
+    s->tally->dropped_values++;
+    return YG_OK;
+}
+
+static yg_rc put_str(struct yg_spans *s, struct yg_span_key *key, yg_str value,
+                     struct yg_err *err) {
+    if (key->name.len == 0)
+        return YG_OK;
+    if (key->str_col == UINT32_MAX)
+        YG_TRY(attribute_col(s, key->name, YG_T_STR, &key->str_col, err));
+    return key->str_col == UINT32_MAX ? YG_OK : yg_batch_put_str(s->b, key->str_col, value, err);
+}
+
+yg_rc yg_spans_meta_key(struct yg_spans *s, struct yg_span_key *key, yg_str value,
+                        struct yg_err *err) {
+    value = yg_intake_utf8(s->b->arena, value);
+    if (value.ptr == NULL)
+        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+    switch ((enum special)key->special) {
+    case KEY_ENV:
+        s->row.env = value;
+        return YG_OK;
+    case KEY_TID:
+        if (yg_str_hex_to_u64(value, &s->trace_high))
+            return YG_OK;
+        break;
+    case KEY_HOSTNAME:
+        s->row.host = value;
+        break;
+    case KEY_LINKS:
+        if (yg_spans_links_text(s, value))
+            return YG_OK;
+        break;
+    case KEY_EVENTS:
+        if (yg_spans_events_text(s, value))
+            return YG_OK;
+        break;
+    case KEY_PLAIN:
+        break;
+    }
+    return put_str(s, key, value, err);
+}
+
+yg_rc yg_spans_metric_key(struct yg_spans *s, struct yg_span_key *key, double value,
+                          struct yg_err *err) {
+    if (key->name.len == 0)
+        return YG_OK;
+    if (key->f64_col == UINT32_MAX)
+        YG_TRY(attribute_col(s, key->name, YG_T_F64, &key->f64_col, err));
+    return key->f64_col == UINT32_MAX ? YG_OK : yg_batch_put_f64(s->b, key->f64_col, value, err);
+}
+
+yg_rc yg_spans_meta(struct yg_spans *s, yg_str key, yg_str value, struct yg_err *err) {
+    struct yg_span_key *k;
+    YG_TRY(cached_key(s, key, &k, err));
+    return yg_spans_meta_key(s, k, value, err);
+}
+
+yg_rc yg_spans_metric(struct yg_spans *s, yg_str key, double value, struct yg_err *err) {
+    struct yg_span_key *k;
+    YG_TRY(cached_key(s, key, &k, err));
+    return yg_spans_metric_key(s, k, value, err);
+}
+
+yg_rc yg_spans_json(struct yg_spans *s, yg_str key, yg_str json, struct yg_err *err) {
+    struct yg_span_key k;
+    YG_TRY(yg_spans_key(s, key, &k, err));
+    if (k.name.len == 0)
+        return YG_OK;
+    uint32_t col = UINT32_MAX;
+    YG_TRY(attribute_col(s, k.name, YG_T_JSON, &col, err));
+    return col == UINT32_MAX ? YG_OK : yg_batch_put_str(s->b, col, json, err);
+}
+
+// ------------------------------------------------------------ the end of a span
+
+static yg_rc close_list(struct yg_spans *s, struct yg_buf *list, const char *column,
+                        struct yg_err *err) {
+    if (list->len == 0)
+        return YG_OK;
+    yg_buf_putc(list, ']');
+    if (yg_buf_ok(list, NULL) != YG_OK) { // over 10 MiB of links: the span is kept without them
+        s->tally->dropped_values++;
+        return YG_OK;
+    }
+    yg_str copy = yg_arena_str(s->b->arena, yg_buf_str(list));
+    if (copy.ptr == NULL)
+        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+    return yg_batch_set_json(s->b, yg_str_c(column), copy, err);
+}
+
+static yg_rc put_text(struct yg_spans *s, uint32_t col, yg_str value, struct yg_err *err) {
+    value = yg_intake_utf8(s->b->arena, value);
+    if (value.ptr == NULL)
+        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+    return yg_batch_put_str(s->b, col, value, err);
+}
+
+static yg_rc put_optional(struct yg_spans *s, const char *column, yg_str value,
+                          struct yg_err *err) {
+    if (value.len == 0)
+        return YG_OK;
+    uint32_t col;
+    YG_TRY(yg_batch_col(s->b, yg_str_c(column), YG_T_STR, &col, err));
+    return put_text(s, col, value, err);
+}
+
+yg_rc yg_spans_close(struct yg_spans *s, struct yg_err *err) {
+    const struct yg_span *row = &s->row;
+    struct yg_batch *b = s->b;
+    YG_TRY(yg_batch_put_i64(b, s->time, row->start, err));
+    YG_TRY(yg_batch_put_id(b, s->trace_id, (yg_id128){0, row->trace_id}, err));
+    YG_TRY(yg_batch_put_i64(b, s->span_id, (int64_t)row->span_id, err));
+    YG_TRY(yg_batch_put_i64(b, s->parent_id, (int64_t)row->parent_id, err));
+    YG_TRY(yg_batch_put_i64(b, s->duration, row->duration < 0 ? 0 : row->duration, err));
+    YG_TRY(put_text(s, s->service, row->service, err));
+    YG_TRY(put_text(s, s->operation, row->name, err));
+    YG_TRY(put_text(s, s->resource, row->resource, err));
+    yg_str status = row->error != 0 ? YG_STR("error") : YG_STR("ok");
+    YG_TRY(yg_batch_put_str(b, s->status, status, err));
+    YG_TRY(put_optional(s, YG_COL_TYPE, row->type, err));
+    YG_TRY(put_optional(s, YG_COL_ENV, row->env, err));
+    YG_TRY(put_optional(s, YG_COL_HOST, row->host, err));
+    YG_TRY(close_list(s, &s->links, YG_COL_LINKS, err));
+    YG_TRY(close_list(s, &s->events, YG_COL_SPAN_EVENTS, err));
+    s->tally->taken++;
+    return YG_OK;
+}
+
+void yg_spans_chunk_end(struct yg_spans *s) {
+    if (s->trace_high == 0)
+        return;
+    struct yg_batch_col *ids = &s->b->cols[s->trace_id]; // every row has one: value k is row k
+    for (uint32_t row = s->chunk_first_row; row < s->b->row_count; row++)
+        ids->ids[row].hi = s->trace_high;
+}
