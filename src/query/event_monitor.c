@@ -208,7 +208,8 @@ static yg_rc call_other(struct parser *p, yg_str name) {
     yg_str names[LIST_MAX];
     if (p->m->call_count == LIST_MAX)
         return fail_at(p, at, "too many calls");
-    memcpy(names, p->m->calls, sizeof(names[0]) * p->m->call_count);
+    for (uint32_t k = 0; k < p->m->call_count; k++)
+        names[k] = p->m->calls[k];
     names[p->m->call_count++] = name;
     return keep_list(p, names, p->m->call_count, &p->m->calls);
 }
