@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evaluation of a metric expression: nodes, arithmetic over groups, and the one-value-per-window form.
+// Evaluation of a metric expression: nodes, arithmetic over groups, and the one-value-per-window
+// form.
 
 #include "query/metric_int.h"
 #include <math.h>
 
 // ------------------------------------------------------------ reducing
 
-static double mean_of(double sum, uint32_t n) { return sum / n; }
+static double mean_of(double sum, uint32_t n) {
+    return sum / n;
+}
 
 static bool percentile_of(const double *v, uint32_t n, double q, double *ret) {
     uint32_t present = 0;
@@ -34,16 +37,18 @@ static bool wants_percentile(yg_str aggregator, double *ret_q) {
     if (yg_str_eq_c(aggregator, "percentile"))
         return true;
     double pct;
-    if (aggregator.len < 2 || aggregator.ptr[0] != 'p' || !yg_str_to_f64(yg_str_sub(aggregator, 1, SIZE_MAX), &pct) ||
-        pct < 0 || pct > 100)
+    if (aggregator.len < 2 || aggregator.ptr[0] != 'p' ||
+        !yg_str_to_f64(yg_str_sub(aggregator, 1, SIZE_MAX), &pct) || pct < 0 || pct > 100)
         return false;
     *ret_q = pct / 100;
     return true;
 }
 
-bool yg_mq_reduce(const double *v, const int64_t *starts, uint32_t n, yg_str aggregator, double *ret_value) {
+bool yg_mq_reduce(const double *v, const int64_t *starts, uint32_t n, yg_str aggregator,
+                  double *ret_value) {
     uint32_t present = 0;
-    double sum = 0, squares = 0, area = 0, min = (double)INFINITY, max = -(double)INFINITY, last = 0;
+    double sum = 0, squares = 0, area = 0, min = (double)INFINITY, max = -(double)INFINITY,
+           last = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (isnan(v[i]))
             continue;
@@ -112,8 +117,9 @@ static double at(const struct side *s, uint32_t i) {
     return s->v ? s->v[i] : (double)NAN;
 }
 
-static yg_rc emit(struct yg_mrunner *r, char op, const struct side *l, const struct side *rt, const struct yg_mser *tags,
-                  uint32_t buckets, struct yg_mval *out, struct yg_err *err) {
+static yg_rc emit(struct yg_mrunner *r, char op, const struct side *l, const struct side *rt,
+                  const struct yg_mser *tags, uint32_t buckets, struct yg_mval *out,
+                  struct yg_err *err) {
     double *v = YG_NEW_N(r->arena, double, buckets);
     if (v == NULL)
         return yg_mq_no_memory(err);
@@ -141,14 +147,17 @@ static const struct yg_mser *partner(const struct yg_mval *v, const struct yg_ms
     return NULL;
 }
 
-// Both sides have keys: groups of equal tags meet; a group of one side only stays when the other counts as 0.
-static yg_rc combine_groups(struct yg_mrunner *r, char op, const struct yg_mval *left, const struct yg_mval *right,
-                            uint32_t buckets, struct yg_mval *out, struct yg_err *err) {
+// Both sides have keys: groups of equal tags meet; a group of one side only stays when the other
+// counts as 0.
+static yg_rc combine_groups(struct yg_mrunner *r, char op, const struct yg_mval *left,
+                            const struct yg_mval *right, uint32_t buckets, struct yg_mval *out,
+                            struct yg_err *err) {
     for (uint32_t i = 0; i < left->count; i++) {
         const struct yg_mser *m = partner(right, &left->list[i]);
         if (m == NULL && !right->zero)
             continue;
-        struct side l = {.value = left, .v = left->list[i].v}, rt = {.value = right, .v = m ? m->v : NULL};
+        struct side l = {.value = left, .v = left->list[i].v},
+                    rt = {.value = right, .v = m ? m->v : NULL};
         YG_TRY(emit(r, op, &l, &rt, &left->list[i], buckets, out, err));
     }
     for (uint32_t i = 0; left->zero && i < right->count; i++) {
@@ -160,9 +169,11 @@ static yg_rc combine_groups(struct yg_mrunner *r, char op, const struct yg_mval 
     return YG_OK;
 }
 
-yg_rc yg_mcombine(struct yg_mrunner *r, char op, const struct yg_mval *left, const struct yg_mval *right,
-                  uint32_t buckets, struct yg_mval *ret_value, struct yg_err *err) {
-    *ret_value = (struct yg_mval){.zero = left->zero && right->zero, .grouped = left->grouped || right->grouped};
+yg_rc yg_mcombine(struct yg_mrunner *r, char op, const struct yg_mval *left,
+                  const struct yg_mval *right, uint32_t buckets, struct yg_mval *ret_value,
+                  struct yg_err *err) {
+    *ret_value = (struct yg_mval){.zero = left->zero && right->zero,
+                                  .grouped = left->grouped || right->grouped};
     if (left->scalar && right->scalar) {
         ret_value->scalar = true;
         ret_value->number = compute(op, left->number, right->number);
@@ -180,7 +191,8 @@ yg_rc yg_mcombine(struct yg_mrunner *r, char op, const struct yg_mval *left, con
     if (!left->grouped && !right->grouped && !left->scalar && !right->scalar)
         many = left->count > 0 ? left : right;
     for (uint32_t i = 0; i < many->count; i++) {
-        struct side l = {.value = left, .number = left->number}, rt = {.value = right, .number = right->number};
+        struct side l = {.value = left, .number = left->number},
+                    rt = {.value = right, .number = right->number};
         l.v = many == left ? left->list[i].v : left->count > 0 ? left->list[0].v : NULL;
         rt.v = many == right ? right->list[i].v : right->count > 0 ? right->list[0].v : NULL;
         YG_TRY(emit(r, op, &l, &rt, &many->list[i], buckets, ret_value, err));
@@ -197,8 +209,8 @@ static const struct yg_named_series *find_named(const struct yg_mrunner *r, yg_s
     return NULL;
 }
 
-static yg_rc named_points(struct yg_mrunner *r, const struct yg_named_series *s, const struct yg_mgrid *grid,
-                          struct yg_mval *ret, struct yg_err *err) {
+static yg_rc named_points(struct yg_mrunner *r, const struct yg_named_series *s,
+                          const struct yg_mgrid *grid, struct yg_mval *ret, struct yg_err *err) {
     ret->list = YG_NEW_N(r->arena, struct yg_mser, s->result.count + 1);
     if (ret->list == NULL)
         return yg_mq_no_memory(err);
@@ -220,11 +232,12 @@ static yg_rc named_points(struct yg_mrunner *r, const struct yg_named_series *s,
     return YG_OK;
 }
 
-static yg_rc eval_name(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                       struct yg_mval *ret, struct yg_err *err) {
+static yg_rc eval_name(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                       uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     const struct yg_named_series *s = find_named(r, n->text);
     if (s == NULL)
-        return yg_fail(err, YG_EINPUT, "formula: there is no query named \"%.*s\"", YG_STR_FMT(n->text));
+        return yg_fail(err, YG_EINPUT, "formula: there is no query named \"%.*s\"",
+                       YG_STR_FMT(n->text));
     if (s->query == NULL)
         return named_points(r, s, grid, ret, err);
     if (s->query->count == 0)
@@ -234,8 +247,9 @@ static yg_rc eval_name(struct yg_mrunner *r, const struct yg_mnode *n, const str
 
 // ------------------------------------------------------------ nodes
 
-static yg_rc eval_binary(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                         struct yg_mval *ret, struct yg_err *err) {
+static yg_rc eval_binary(struct yg_mrunner *r, const struct yg_mnode *n,
+                         const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                         struct yg_err *err) {
     struct yg_mval left, right;
     YG_TRY(yg_meval(r, n->args[0], grid, depth + 1, &left, err));
     YG_TRY(yg_meval(r, n->args[1], grid, depth + 1, &right, err));
@@ -249,8 +263,8 @@ static void negate(struct yg_mval *v, uint32_t buckets) {
             v->list[s].v[i] = -v->list[s].v[i];
 }
 
-yg_rc yg_meval(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-               struct yg_mval *ret_value, struct yg_err *err) {
+yg_rc yg_meval(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+               uint32_t depth, struct yg_mval *ret_value, struct yg_err *err) {
     static const struct yg_mleaf_options plain = {0};
     *ret_value = (struct yg_mval){0};
     if (depth > 4 * YG_MQ_DEPTH_MAX)
@@ -266,7 +280,8 @@ yg_rc yg_meval(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_m
         return eval_name(r, n, grid, depth, ret_value, err);
     case YG_MN_CALL:
         if (n->fn->run == NULL)
-            return yg_fail(err, YG_EINPUT, "%s() is not evaluated by this version of yagura yet", n->fn->name);
+            return yg_fail(err, YG_EINPUT, "%s() is not evaluated by this version of yagura yet",
+                           n->fn->name);
         return n->fn->run(r, n, grid, depth, ret_value, err);
     case YG_MN_BINARY:
         return eval_binary(r, n, grid, depth, ret_value, err);
@@ -298,8 +313,9 @@ static yg_str reducer_of(const struct yg_mrunner *r, const struct yg_mnode *n) {
     return s != NULL ? s->reduce : r->reduce;
 }
 
-static yg_rc reduce_operand(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                            struct yg_mval *ret, struct yg_err *err) {
+static yg_rc reduce_operand(struct yg_mrunner *r, const struct yg_mnode *n,
+                            const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                            struct yg_err *err) {
     YG_TRY(yg_meval(r, n, grid, depth + 1, ret, err));
     yg_str how = reducer_of(r, n);
     for (uint32_t s = 0; s < ret->count; s++) {
@@ -313,8 +329,8 @@ static yg_rc reduce_operand(struct yg_mrunner *r, const struct yg_mnode *n, cons
     return YG_OK;
 }
 
-yg_rc yg_meval_window(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                      struct yg_mval *ret_value, struct yg_err *err) {
+yg_rc yg_meval_window(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                      uint32_t depth, struct yg_mval *ret_value, struct yg_err *err) {
     *ret_value = (struct yg_mval){0};
     if (depth > 4 * YG_MQ_DEPTH_MAX)
         return yg_fail(err, YG_EINPUT, "query is nested too deeply");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of the metric language: the table that the parser reads, and what each does to evaluated series.
-// Source: DataDog/documentation content/en/dashboards/functions/*.md
+// Functions of the metric language: the table that the parser reads, and what each does to
+// evaluated series. Source: DataDog/documentation content/en/dashboards/functions/*.md
 
 #include "query/metric_int.h"
 #include <math.h>
@@ -37,8 +37,8 @@ static yg_rc number_of(const struct yg_mnode *n, uint32_t at, double *ret, struc
     return YG_OK;
 }
 
-static yg_rc no_group_gets_zeros(struct yg_mrunner *r, uint32_t buckets, double with, struct yg_mval *v,
-                                 struct yg_err *err) {
+static yg_rc no_group_gets_zeros(struct yg_mrunner *r, uint32_t buckets, double with,
+                                 struct yg_mval *v, struct yg_err *err) {
     v->list = YG_NEW(r->arena, struct yg_mser);
     if (v->list == NULL)
         return yg_mq_no_memory(err);
@@ -51,10 +51,12 @@ static yg_rc no_group_gets_zeros(struct yg_mrunner *r, uint32_t buckets, double 
     return YG_OK;
 }
 
-static bool is(const struct yg_mnode *n, const char *name) { return strcmp(n->fn->name, name) == 0; }
+static bool is(const struct yg_mnode *n, const char *name) {
+    return strcmp(n->fn->name, name) == 0;
+}
 
-yg_rc yg_mfn_apply(struct yg_mrunner *r, const struct yg_mnode *n, uint32_t buckets, struct yg_mval *value,
-                   struct yg_err *err) {
+yg_rc yg_mfn_apply(struct yg_mrunner *r, const struct yg_mnode *n, uint32_t buckets,
+                   struct yg_mval *value, struct yg_err *err) {
     double arg = 0;
     if (n->arg_count > 1)
         YG_TRY(number_of(n, 1, &arg, err));
@@ -74,8 +76,8 @@ yg_rc yg_mfn_apply(struct yg_mrunner *r, const struct yg_mnode *n, uint32_t buck
     return YG_OK;
 }
 
-static yg_rc run_point(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                       struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_point(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                       uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     // default_zero() first fills between samples, then everything else with 0.
     if ((is(n, "default_zero") || is(n, "default")) && n->args[0]->kind == YG_MN_SERIES) {
         const struct yg_mleaf_options keep = {.keep_interpolated = true};
@@ -87,8 +89,9 @@ static yg_rc run_point(struct yg_mrunner *r, const struct yg_mnode *n, const str
 }
 
 // Evaluates the first argument with `more` buckets of history; values then start `more` earlier.
-static yg_rc eval_back(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t more,
-                       uint32_t depth, struct yg_mgrid *ret_grid, struct yg_mval *ret, struct yg_err *err) {
+static yg_rc eval_back(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                       uint32_t more, uint32_t depth, struct yg_mgrid *ret_grid,
+                       struct yg_mval *ret, struct yg_err *err) {
     YG_TRY(yg_mgrid_extend(r->arena, grid, more, ret_grid, err));
     YG_TRY(yg_meval(r, n->args[0], ret_grid, depth + 1, ret, err));
     if (ret->scalar)
@@ -103,8 +106,8 @@ static void cut_front(struct yg_mval *v, uint32_t more) {
 
 // ------------------------------------------------------------ sums over the window
 
-static yg_rc run_sum(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                     struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_sum(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                     uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     struct yg_mgrid same;
     YG_TRY(eval_back(r, n, grid, 0, depth, &same, ret, err));
     bool integral = is(n, "integral");
@@ -120,8 +123,9 @@ static yg_rc run_sum(struct yg_mrunner *r, const struct yg_mnode *n, const struc
     return YG_OK;
 }
 
-static yg_rc run_throughput(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
-                            uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_throughput(struct yg_mrunner *r, const struct yg_mnode *n,
+                            const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                            struct yg_err *err) {
     struct yg_mgrid same;
     YG_TRY(eval_back(r, n, grid, 0, depth, &same, ret, err));
     for (uint32_t s = 0; s < ret->count; s++)
@@ -155,8 +159,9 @@ void yg_mpre_run(enum yg_mpre pre, double scale, const struct yg_mgrid *grid, do
     }
 }
 
-static yg_rc run_difference(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
-                            uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_difference(struct yg_mrunner *r, const struct yg_mnode *n,
+                            const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                            struct yg_err *err) {
     enum yg_mpre pre = is(n, "diff")             ? YG_PRE_DIFF
                        : is(n, "monotonic_diff") ? YG_PRE_MONOTONIC
                        : is(n, "derivative")     ? YG_PRE_DERIVATIVE
@@ -194,7 +199,15 @@ static double median(double *v, uint32_t n) {
     return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-enum slide { SLIDE_MEDIAN, SLIDE_AVG, SLIDE_SUM, SLIDE_MIN, SLIDE_MAX, SLIDE_COUNT, SLIDE_KIND_COUNT };
+enum slide {
+    SLIDE_MEDIAN,
+    SLIDE_AVG,
+    SLIDE_SUM,
+    SLIDE_MIN,
+    SLIDE_MAX,
+    SLIDE_COUNT,
+    SLIDE_KIND_COUNT
+};
 
 // One value out of the present ones of v[0 … n).
 static double slide_value(enum slide how, const double *v, uint32_t n, double *scratch) {
@@ -229,8 +242,9 @@ static double slide_value(enum slide how, const double *v, uint32_t n, double *s
     return (double)NAN;
 }
 
-static yg_rc slide(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                   uint32_t span, enum slide how, struct yg_mval *ret, struct yg_err *err) {
+static yg_rc slide(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                   uint32_t depth, uint32_t span, enum slide how, struct yg_mval *ret,
+                   struct yg_err *err) {
     struct yg_mgrid back;
     uint32_t more = span - 1;
     YG_TRY(eval_back(r, n, grid, more, depth, &back, ret, err));
@@ -243,19 +257,21 @@ static yg_rc slide(struct yg_mrunner *r, const struct yg_mnode *n, const struct 
         if (out == NULL)
             return yg_mq_no_memory(err);
         for (uint32_t i = 0; i < grid->count; i++)
-            out[i] = !dense && isnan(v[i + more]) ? (double)NAN : slide_value(how, v + i, span, scratch);
+            out[i] =
+                !dense && isnan(v[i + more]) ? (double)NAN : slide_value(how, v + i, span, scratch);
         ret->list[s].v = out;
     }
     return YG_OK;
 }
 
-static yg_rc run_median(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                        struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_median(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                        uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     return slide(r, n, grid, depth, (uint32_t)n->fn->param, SLIDE_MEDIAN, ret, err);
 }
 
-static yg_rc run_rolling(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                         struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_rolling(struct yg_mrunner *r, const struct yg_mnode *n,
+                         const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                         struct yg_err *err) {
     return slide(r, n, grid, depth, (uint32_t)n->fn->param, SLIDE_AVG, ret, err);
 }
 
@@ -264,10 +280,13 @@ static yg_str word_of(const struct yg_mnode *n, uint32_t at) {
     return at < n->arg_count && n->args[at]->kind == YG_MN_STRING ? n->args[at]->text : (yg_str){0};
 }
 
-static yg_rc run_moving(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                        struct yg_mval *ret, struct yg_err *err) {
-    static const char *const names[] = {[SLIDE_AVG] = "avg", [SLIDE_SUM] = "sum", [SLIDE_MIN] = "min",
-                                        [SLIDE_MAX] = "max", [SLIDE_COUNT] = "count"};
+static yg_rc run_moving(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                        uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
+    static const char *const names[] = {[SLIDE_AVG] = "avg",
+                                        [SLIDE_SUM] = "sum",
+                                        [SLIDE_MIN] = "min",
+                                        [SLIDE_MAX] = "max",
+                                        [SLIDE_COUNT] = "count"};
     double seconds = 0;
     YG_TRY(number_of(n, 1, &seconds, err));
     enum slide how = SLIDE_MEDIAN;
@@ -275,7 +294,9 @@ static yg_rc run_moving(struct yg_mrunner *r, const struct yg_mnode *n, const st
         if (yg_str_eq_c(word_of(n, 2), names[i]))
             how = (enum slide)i;
     if (how == SLIDE_MEDIAN)
-        return yg_fail(err, YG_EINPUT, "moving_rollup(): the third argument is 'avg', 'sum', 'min', 'max' or 'count'");
+        return yg_fail(
+            err, YG_EINPUT,
+            "moving_rollup(): the third argument is 'avg', 'sum', 'min', 'max' or 'count'");
     int64_t width = grid->interval_s > 0 ? grid->interval_s : yg_mgrid_width(grid, 0);
     if (!(seconds >= 1) || seconds / (double)width > YG_MQ_POINTS_MAX)
         return yg_fail(err, YG_EINPUT, "moving_rollup(): a window of %g s", seconds);
@@ -283,8 +304,8 @@ static yg_rc run_moving(struct yg_mrunner *r, const struct yg_mnode *n, const st
     return slide(r, n, grid, depth, span, how, ret, err);
 }
 
-static yg_rc run_ewma(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                      struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_ewma(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                      uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     struct yg_mgrid back;
     uint32_t more = (uint32_t)n->fn->param;
     YG_TRY(eval_back(r, n, grid, more, depth, &back, ret, err));
@@ -304,20 +325,21 @@ static yg_rc run_ewma(struct yg_mrunner *r, const struct yg_mnode *n, const stru
 
 // ------------------------------------------------------------ shifts
 
-static yg_rc shift(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                   int64_t seconds, struct yg_mval *ret, struct yg_err *err) {
+static yg_rc shift(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                   uint32_t depth, int64_t seconds, struct yg_mval *ret, struct yg_err *err) {
     struct yg_mgrid moved;
     YG_TRY(yg_mgrid_shift(r->arena, grid, seconds, &moved, err));
     return yg_meval(r, n->args[0], &moved, depth + 1, ret, err);
 }
 
-static yg_rc run_before(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                        struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_before(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                        uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     return shift(r, n, grid, depth, -(int64_t)n->fn->param, ret, err);
 }
 
-static yg_rc run_timeshift(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                           struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_timeshift(struct yg_mrunner *r, const struct yg_mnode *n,
+                           const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                           struct yg_err *err) {
     double seconds = 0;
     YG_TRY(number_of(n, 1, &seconds, err));
     if (seconds >= 0 || seconds < -10.0 * 366 * 86400)
@@ -327,8 +349,8 @@ static yg_rc run_timeshift(struct yg_mrunner *r, const struct yg_mnode *n, const
 
 // ------------------------------------------------------------ groups
 
-static yg_rc run_count(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                       struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_count(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                       uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     struct yg_mval in;
     struct yg_mgrid same;
     YG_TRY(eval_back(r, n, grid, 0, depth, &same, &in, err));
@@ -345,8 +367,9 @@ static yg_rc run_count(struct yg_mrunner *r, const struct yg_mnode *n, const str
     return YG_OK;
 }
 
-static yg_rc run_exclude_null(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
-                              uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_exclude_null(struct yg_mrunner *r, const struct yg_mnode *n,
+                              const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                              struct yg_err *err) {
     struct yg_mgrid same;
     YG_TRY(eval_back(r, n, grid, 0, depth, &same, ret, err));
     uint32_t kept = 0;
@@ -367,7 +390,8 @@ struct ranked {
     bool has;
 };
 
-static int cmp_ranked(const void *a, const void *b) { // largest first, empty last, then the order of before
+static int cmp_ranked(const void *a,
+                      const void *b) { // largest first, empty last, then the order of before
     const struct ranked *x = a, *y = b;
     if (x->has != y->has)
         return x->has ? -1 : 1;
@@ -376,8 +400,8 @@ static int cmp_ranked(const void *a, const void *b) { // largest first, empty la
     return (x->at > y->at) - (x->at < y->at);
 }
 
-static yg_rc keep_top(struct yg_mrunner *r, const struct yg_mgrid *grid, uint32_t limit, yg_str by, bool ascending,
-                      struct yg_mval *v, struct yg_err *err) {
+static yg_rc keep_top(struct yg_mrunner *r, const struct yg_mgrid *grid, uint32_t limit, yg_str by,
+                      bool ascending, struct yg_mval *v, struct yg_err *err) {
     struct ranked *order = YG_NEW_N(r->arena, struct ranked, v->count + 1);
     struct yg_mser *list = YG_NEW_N(r->arena, struct yg_mser, v->count + 1);
     if (order == NULL || list == NULL)
@@ -398,8 +422,8 @@ static yg_rc keep_top(struct yg_mrunner *r, const struct yg_mgrid *grid, uint32_
     return YG_OK;
 }
 
-static yg_rc run_top(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                     struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_top(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                     uint32_t depth, struct yg_mval *ret, struct yg_err *err) {
     static const char *const reducers[] = {"max", "mean", "min", "sum", "last", "l2norm", "area"};
     double limit = 0;
     YG_TRY(number_of(n, 1, &limit, err));
@@ -408,7 +432,8 @@ static yg_rc run_top(struct yg_mrunner *r, const struct yg_mnode *n, const struc
     for (size_t i = 0; i < sizeof(reducers) / sizeof(reducers[0]); i++)
         good |= yg_str_eq_c(by, reducers[i]);
     if (!good)
-        return yg_fail(err, YG_EINPUT, "top(): the third argument is one of max mean min sum last l2norm area");
+        return yg_fail(err, YG_EINPUT,
+                       "top(): the third argument is one of max mean min sum last l2norm area");
     if (!yg_str_eq_c(dir, "asc") && !yg_str_eq_c(dir, "desc"))
         return yg_fail(err, YG_EINPUT, "top(): the fourth argument is 'asc' or 'desc'");
     if (!(limit >= 1) || limit > YG_MQ_GROUPS_MAX)
@@ -419,8 +444,9 @@ static yg_rc run_top(struct yg_mrunner *r, const struct yg_mnode *n, const struc
 }
 
 // top5_mean(x), bottom10_min(x) …
-static yg_rc run_short_top(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                           struct yg_mval *ret, struct yg_err *err) {
+static yg_rc run_short_top(struct yg_mrunner *r, const struct yg_mnode *n,
+                           const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret,
+                           struct yg_err *err) {
     struct yg_mgrid same;
     YG_TRY(eval_back(r, n, grid, 0, depth, &same, ret, err));
     yg_str by = yg_str_c(strchr(n->fn->name, '_') + 1);
@@ -429,14 +455,16 @@ static yg_rc run_short_top(struct yg_mrunner *r, const struct yg_mnode *n, const
 
 // ------------------------------------------------------------ the table
 
-#define POINT(name, args) {name, args, args, true, true, run_point, 0}
+#define POINT(name, args)                                                                          \
+    { name, args, args, true, true, run_point, 0 }
 #define SHORT_TOP(word, n)                                                                         \
     {word #n "_mean", 1, 1, false, true, run_short_top, n},                                        \
         {word #n "_min", 1, 1, false, true, run_short_top, n},                                     \
         {word #n "_max", 1, 1, false, true, run_short_top, n},                                     \
         {word #n "_last", 1, 1, false, true, run_short_top, n},                                    \
-        {word #n "_area", 1, 1, false, true, run_short_top, n},                                    \
-    { word #n "_l2norm", 1, 1, false, true, run_short_top, n }
+        {word #n "_area", 1, 1, false, true, run_short_top, n}, {                                  \
+        word #n "_l2norm", 1, 1, false, true, run_short_top, n                                     \
+    }
 
 static const struct yg_mfn functions[] = {
     POINT("abs", 1),

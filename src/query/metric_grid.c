@@ -6,7 +6,7 @@
 
 // The smallest step with at most `points` buckets. The figures reproduce every documented window.
 int64_t yg_mladder(int64_t window_s, uint32_t points) {
-    static const int64_t steps[] = {1,   2,   5,    10,   20,   30,   60,    120,   300,
+    static const int64_t steps[] = {1,   2,    5,    10,   20,   30,    60,    120,   300,
                                     600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         if (window_s <= steps[i] * (int64_t)points)
@@ -78,7 +78,8 @@ yg_rc yg_mgrid_make(struct yg_arena *a, int64_t from_s, int64_t to_s, int64_t in
     *ret_grid = (struct yg_mgrid){.interval_s = interval_s};
     if (calendar != YG_CAL_NONE)
         return make_calendar(a, from_s, to_s, calendar, ret_grid, err);
-    int64_t first = floor_to(from_s + interval_s - 1, interval_s), last = floor_to(to_s, interval_s);
+    int64_t first = floor_to(from_s + interval_s - 1, interval_s),
+            last = floor_to(to_s, interval_s);
     if (first > last)
         first = last = floor_to(from_s, interval_s);
     if ((last - first) / interval_s >= 100000)

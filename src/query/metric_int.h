@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to the metric language: the tree that the parser makes, the function table, evaluated values.
+// Private to the metric language: the tree that the parser makes, the function table, evaluated
+// values.
 #ifndef YG_QUERY_METRIC_INT_H
 #define YG_QUERY_METRIC_INT_H
 
@@ -24,14 +25,41 @@ enum yg_mnode_kind {
     YG_MN_KIND_COUNT
 };
 
-enum yg_space_agg { YG_SPACE_AVG, YG_SPACE_SUM, YG_SPACE_MIN, YG_SPACE_MAX, YG_SPACE_COUNT,
-                    YG_SPACE_PERCENTILE, YG_SPACE_HISTOGRAM, YG_SPACE_KIND_COUNT };
-enum yg_time_agg { YG_TIME_DEFAULT, YG_TIME_AVG, YG_TIME_SUM, YG_TIME_MIN, YG_TIME_MAX, YG_TIME_COUNT,
-                   YG_TIME_KIND_COUNT };
-enum yg_calendar { YG_CAL_NONE, YG_CAL_DAILY, YG_CAL_WEEKLY, YG_CAL_MONTHLY, YG_CAL_YEARLY,
-                   YG_CAL_KIND_COUNT };
-enum yg_fill { YG_FILL_DEFAULT, YG_FILL_LINEAR, YG_FILL_LAST, YG_FILL_ZERO, YG_FILL_NULL,
-               YG_FILL_KIND_COUNT };
+enum yg_space_agg {
+    YG_SPACE_AVG,
+    YG_SPACE_SUM,
+    YG_SPACE_MIN,
+    YG_SPACE_MAX,
+    YG_SPACE_COUNT,
+    YG_SPACE_PERCENTILE,
+    YG_SPACE_HISTOGRAM,
+    YG_SPACE_KIND_COUNT
+};
+enum yg_time_agg {
+    YG_TIME_DEFAULT,
+    YG_TIME_AVG,
+    YG_TIME_SUM,
+    YG_TIME_MIN,
+    YG_TIME_MAX,
+    YG_TIME_COUNT,
+    YG_TIME_KIND_COUNT
+};
+enum yg_calendar {
+    YG_CAL_NONE,
+    YG_CAL_DAILY,
+    YG_CAL_WEEKLY,
+    YG_CAL_MONTHLY,
+    YG_CAL_YEARLY,
+    YG_CAL_KIND_COUNT
+};
+enum yg_fill {
+    YG_FILL_DEFAULT,
+    YG_FILL_LINEAR,
+    YG_FILL_LAST,
+    YG_FILL_ZERO,
+    YG_FILL_NULL,
+    YG_FILL_KIND_COUNT
+};
 
 struct yg_mmods {
     bool as_count, as_rate, weighted, rollup, fill_set;
@@ -78,6 +106,7 @@ struct yg_mparser {
     yg_str in;
     size_t pos;
     size_t far; // of the furthest failure
+    bool hard;  // `far` is final: an unknown word, named by its start
     bool mixed; // AND/OR beside ',' or '!'
     bool formula;
     bool no_memory;
@@ -93,7 +122,8 @@ bool yg_mp_eat(struct yg_mparser *p, char c);
 bool yg_mp_word(struct yg_mparser *p, const char *word); // not followed by a letter, digit or '_'
 // "{…}" of a series; p stands behind '{' and comes to stand on '}'.
 bool yg_mp_scope(struct yg_mparser *p, const struct yg_node **ret_scope);
-yg_rc yg_mp_formula(yg_str text, struct yg_arena *arena, struct yg_mnode **ret_node, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mp_formula(yg_str text, struct yg_arena *arena, struct yg_mnode **ret_node,
+                    struct yg_err *err) YG_MUST_USE;
 
 // ------------------------------------------------------------ evaluated values
 
@@ -127,11 +157,18 @@ struct yg_mrunner {
     int64_t deadline_mono_ns;
     const struct yg_named_series *named;
     uint32_t named_count;
-    yg_str reduce; // reducer of operands in yg_meval_window
+    yg_str reduce;                     // reducer of operands in yg_meval_window
     struct yg_metric_result *warnings; // where they go; may be NULL
 };
 
-enum yg_mpre { YG_PRE_NONE, YG_PRE_DIFF, YG_PRE_MONOTONIC, YG_PRE_RATE, YG_PRE_DERIVATIVE, YG_PRE_KIND_COUNT };
+enum yg_mpre {
+    YG_PRE_NONE,
+    YG_PRE_DIFF,
+    YG_PRE_MONOTONIC,
+    YG_PRE_RATE,
+    YG_PRE_DERIVATIVE,
+    YG_PRE_KIND_COUNT
+};
 // Differences to the sample before, in place; scale per second (RATE drops negative ones).
 void yg_mpre_run(enum yg_mpre pre, double scale, const struct yg_mgrid *grid, double *v);
 
@@ -141,55 +178,64 @@ struct yg_mleaf_options {
     double pre_scale;
 };
 yg_rc yg_mleaf(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
-               const struct yg_mleaf_options *options, struct yg_mval *ret_value, struct yg_err *err) YG_MUST_USE;
+               const struct yg_mleaf_options *options, struct yg_mval *ret_value,
+               struct yg_err *err) YG_MUST_USE;
 
-yg_rc yg_meval(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-               struct yg_mval *ret_value, struct yg_err *err) YG_MUST_USE;
-// One value per group: every operand of arithmetic is evaluated on the grid and reduced, then combined.
-// ret_value's lists have one bucket.
-yg_rc yg_meval_window(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                      struct yg_mval *ret_value, struct yg_err *err) YG_MUST_USE;
-yg_rc yg_mcombine(struct yg_mrunner *r, char op, const struct yg_mval *left, const struct yg_mval *right,
-                  uint32_t buckets, struct yg_mval *ret_value, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_meval(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+               uint32_t depth, struct yg_mval *ret_value, struct yg_err *err) YG_MUST_USE;
+// One value per group: every operand of arithmetic is evaluated on the grid and reduced, then
+// combined. ret_value's lists have one bucket.
+yg_rc yg_meval_window(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
+                      uint32_t depth, struct yg_mval *ret_value, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mcombine(struct yg_mrunner *r, char op, const struct yg_mval *left,
+                  const struct yg_mval *right, uint32_t buckets, struct yg_mval *ret_value,
+                  struct yg_err *err) YG_MUST_USE;
 
 // Grids (metric_grid.c).
 int64_t yg_mladder(int64_t window_s, uint32_t points);
-yg_rc yg_mgrid_make(struct yg_arena *a, int64_t from_s, int64_t to_s, int64_t interval_s, enum yg_calendar calendar,
-                    struct yg_mgrid *ret_grid, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mgrid_make(struct yg_arena *a, int64_t from_s, int64_t to_s, int64_t interval_s,
+                    enum yg_calendar calendar, struct yg_mgrid *ret_grid,
+                    struct yg_err *err) YG_MUST_USE;
 // The same with `more` buckets in front, or moved by shift_s.
-yg_rc yg_mgrid_extend(struct yg_arena *a, const struct yg_mgrid *g, uint32_t more, struct yg_mgrid *ret_grid,
-                      struct yg_err *err) YG_MUST_USE;
-yg_rc yg_mgrid_shift(struct yg_arena *a, const struct yg_mgrid *g, int64_t shift_s, struct yg_mgrid *ret_grid,
-                     struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mgrid_extend(struct yg_arena *a, const struct yg_mgrid *g, uint32_t more,
+                      struct yg_mgrid *ret_grid, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mgrid_shift(struct yg_arena *a, const struct yg_mgrid *g, int64_t shift_s,
+                     struct yg_mgrid *ret_grid, struct yg_err *err) YG_MUST_USE;
 // Bucket of a time; UINT32_MAX outside.
 uint32_t yg_mgrid_find(const struct yg_mgrid *g, int64_t ts_s);
-static inline int64_t yg_mgrid_width(const struct yg_mgrid *g, uint32_t i) { return g->starts[i + 1] - g->starts[i]; }
+static inline int64_t yg_mgrid_width(const struct yg_mgrid *g, uint32_t i) {
+    return g->starts[i + 1] - g->starts[i];
+}
 
 // ------------------------------------------------------------ functions
 
-typedef yg_rc (*yg_mfn_run)(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid, uint32_t depth,
-                            struct yg_mval *ret_value, struct yg_err *err);
+typedef yg_rc (*yg_mfn_run)(struct yg_mrunner *r, const struct yg_mnode *n,
+                            const struct yg_mgrid *grid, uint32_t depth, struct yg_mval *ret_value,
+                            struct yg_err *err);
 struct yg_mfn {
     const char *name;
     uint8_t args_min, args_max;
-    bool per_point;  // may be applied to a value per window
+    bool per_point; // may be applied to a value per window
     bool keeps_unit;
-    yg_mfn_run run;  // NULL: parsed, but not evaluated by this version
-    int param;       // N of ewma_N, seconds of hour_before …
+    yg_mfn_run run; // NULL: parsed, but not evaluated by this version
+    int param;      // N of ewma_N, seconds of hour_before …
 };
 const struct yg_mfn *yg_mfn_find(yg_str name);
 // Applies a per-point function to values that are there already (buckets wide).
-yg_rc yg_mfn_apply(struct yg_mrunner *r, const struct yg_mnode *n, uint32_t buckets, struct yg_mval *value,
-                   struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mfn_apply(struct yg_mrunner *r, const struct yg_mnode *n, uint32_t buckets,
+                   struct yg_mval *value, struct yg_err *err) YG_MUST_USE;
 
 // Names for answers (metric_text.c).
 yg_str yg_mtext_metric(const struct yg_mnode *n, struct yg_arena *a, uint32_t depth);
-yg_str yg_mtext_expression(const struct yg_mnode *n, const struct yg_mser *group, struct yg_arena *a, uint32_t depth);
+yg_str yg_mtext_expression(const struct yg_mnode *n, const struct yg_mser *group,
+                           struct yg_arena *a, uint32_t depth);
 yg_str yg_mtext_scope(const struct yg_mnode *n, const struct yg_mser *group, struct yg_arena *a);
 // The first series of an expression in reading order, or NULL; and the first name of a formula.
-const struct yg_mnode *yg_mnode_first(const struct yg_mnode *n, enum yg_mnode_kind kind, uint32_t depth);
+const struct yg_mnode *yg_mnode_first(const struct yg_mnode *n, enum yg_mnode_kind kind,
+                                      uint32_t depth);
 
 yg_rc yg_mq_no_memory(struct yg_err *err);
-bool yg_mq_reduce(const double *v, const int64_t *starts, uint32_t n, yg_str aggregator, double *ret_value);
+bool yg_mq_reduce(const double *v, const int64_t *starts, uint32_t n, yg_str aggregator,
+                  double *ret_value);
 
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One series query: time aggregation of each stored series, interpolation, space aggregation by keys.
+// One series query: time aggregation of each stored series, interpolation, space aggregation by
+// keys.
 //
-// Series come one after the other; each is aggregated into the grid, filled, and added to its group, so
-// memory grows with groups and not with series. Interpolated values count only where some series of the
-// query has a real one (`mask`): a lone series has nothing to be interpolated for.
+// Series come one after the other; each is aggregated into the grid, filled, and added to its
+// group, so memory grows with groups and not with series. Interpolated values count only where some
+// series of the query has a real one (`mask`): a lone series has nothing to be interpolated for.
 
 #include "base/clock.h"
 #include "base/map.h"
@@ -12,8 +13,8 @@
 
 struct group {
     struct yg_mser out;
-    double *a, *n;            // sums (or the extreme) and counts
-    double *lo, *hi;          // distributions
+    double *a, *n;              // sums (or the extreme) and counts
+    double *lo, *hi;            // distributions
     struct yg_sketch *sketches; // percentiles, one per bucket
 };
 
@@ -50,8 +51,9 @@ static yg_str key_value(struct yg_arena *a, yg_str key, yg_str tags) {
         if (tag.len <= key.len || tag.ptr[key.len] != ':' || memcmp(tag.ptr, key.ptr, key.len) != 0)
             continue;
         yg_str value = yg_str_sub(tag, key.len + 1, SIZE_MAX);
-        found = found.len == 0 ? value
-                               : yg_arena_printf(a, "%.*s,%.*s", YG_STR_FMT(found), YG_STR_FMT(value));
+        found = found.len == 0
+                    ? value
+                    : yg_arena_printf(a, "%.*s,%.*s", YG_STR_FMT(found), YG_STR_FMT(value));
     }
     return found.len > 0 ? found : YG_STR("N/A");
 }
@@ -94,8 +96,8 @@ static yg_rc find_group(struct leaf *l, yg_str tags, uint32_t *ret_idx) {
         return YG_OK;
     }
     if (l->group_count == YG_MQ_GROUPS_MAX)
-        return yg_fail(&l->err, YG_ELIMIT, "metric %.*s has more than %u groups", YG_STR_FMT(n->metric),
-                       YG_MQ_GROUPS_MAX);
+        return yg_fail(&l->err, YG_ELIMIT, "metric %.*s has more than %u groups",
+                       YG_STR_FMT(n->metric), YG_MQ_GROUPS_MAX);
     if (!YG_ARENA_GROW(a, l->groups, l->group_count, l->group_cap))
         return yg_mq_no_memory(&l->err);
     struct group *g = &l->groups[l->group_count];
@@ -159,7 +161,8 @@ static double time_value(const struct leaf *l, uint32_t i) {
     if (l->type == YG_METRIC_RATE && m->as_count)
         return v * (double)(l->interval_s > 0 ? l->interval_s : YG_BUCKET_S);
     // Without aggregation over time the raw counts come back.
-    if (l->type == YG_METRIC_COUNT && m->as_rate && (l->interval_s == 0 || width > (double)l->interval_s))
+    if (l->type == YG_METRIC_COUNT && m->as_rate &&
+        (l->interval_s == 0 || width > (double)l->interval_s))
         return v / width;
     return v;
 }
@@ -182,7 +185,8 @@ static void fill_gap(const struct leaf *l, double *v, uint32_t from, uint32_t to
         else if (l->fill == YG_FILL_LAST || held)
             v[i] = v[from];
         else
-            v[i] = v[from] + (v[to] - v[from]) * (double)(t[i] - t[from]) / (double)(t[to] - t[from]);
+            v[i] =
+                v[from] + (v[to] - v[from]) * (double)(t[i] - t[from]) / (double)(t[to] - t[from]);
     }
 }
 
@@ -401,20 +405,22 @@ static void leaf_fini(struct leaf *l) {
 }
 
 yg_rc yg_mleaf(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
-               const struct yg_mleaf_options *options, struct yg_mval *ret_value, struct yg_err *err) {
+               const struct yg_mleaf_options *options, struct yg_mval *ret_value,
+               struct yg_err *err) {
     if (n->aggr == YG_SPACE_HISTOGRAM)
-        return yg_fail(err, YG_EINPUT, "histogram: is for heat maps, which this version does not draw");
+        return yg_fail(err, YG_EINPUT,
+                       "histogram: is for heat maps, which this version does not draw");
     struct yg_metric_info info = {0};
     bool known = yg_metric_info(r->store, n->metric, &info, NULL) == YG_OK;
     struct leaf l = {.r = r, .node = n, .options = options, .index = YG_MAP(YG_MEM_QUERY, true)};
-    *ret_value = (struct yg_mval){.grouped = n->key_count > 0,
-                                  .zero = counts_as_zero(n, known, info.type)};
+    *ret_value =
+        (struct yg_mval){.grouped = n->key_count > 0, .zero = counts_as_zero(n, known, info.type)};
     YG_TRY(prepare(&l, grid, known, &info, err));
     yg_rc rc = YG_OK;
     if (known) {
         static const struct yg_metric_reader_ops ops = {on_series, on_bucket, on_warning};
-        rc = yg_metric_read(r->store, n->metric, n->scope, l.grid.starts[0], l.grid.starts[l.grid.count],
-                            &ops, &l, err);
+        rc = yg_metric_read(r->store, n->metric, n->scope, l.grid.starts[0],
+                            l.grid.starts[l.grid.count], &ops, &l, err);
         close_series(&l);
         if (rc == YG_OK && l.rc != YG_OK) {
             rc = l.rc;

@@ -1,24 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parser of the metric language. What it refuses it names by the column of the furthest failure, in the
-// words of the service's own parser, so that clients show people what they are used to.
-// Source: DataDog/documentation content/en/dashboards/functions, DataDog/hiring-engineers#397 (error text)
+// Parser of the metric language. What it refuses it names by the column of the furthest failure, in
+// the words of the service's own parser, so that clients show people what they are used to. Source:
+// DataDog/documentation content/en/dashboards/functions, DataDog/hiring-engineers#397 (error text)
 
 #include "query/metric_int.h"
 
 // ------------------------------------------------------------ characters
 
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_name(char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '.'; }
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+static bool is_name(char c) {
+    return is_letter(c) || is_digit(c) || c == '_' || c == '.';
+}
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 bool yg_mp_fail(struct yg_mparser *p, size_t at) {
-    if (at > p->far)
+    if (at > p->far && !p->hard)
         p->far = at;
     return false;
 }
 
-char yg_mp_peek(const struct yg_mparser *p) { return p->pos < p->in.len ? p->in.ptr[p->pos] : 0; }
+// An aggregator or function that does not exist is named where it begins.
+static void unknown_word(struct yg_mparser *p, size_t start) {
+    if (!p->hard)
+        p->far = start;
+    p->hard = true;
+}
+
+char yg_mp_peek(const struct yg_mparser *p) {
+    return p->pos < p->in.len ? p->in.ptr[p->pos] : 0;
+}
 
 void yg_mp_blank(struct yg_mparser *p) {
     while (is_blank(yg_mp_peek(p)))
@@ -87,8 +104,11 @@ static bool take_string(struct yg_mparser *p, yg_str *ret) {
 static const struct {
     const char *name;
     enum yg_time_agg method;
-} methods[] = {{"avg", YG_TIME_AVG}, {"sum", YG_TIME_SUM}, {"min", YG_TIME_MIN},
-               {"max", YG_TIME_MAX}, {"count", YG_TIME_COUNT}};
+} methods[] = {{"avg", YG_TIME_AVG},
+               {"sum", YG_TIME_SUM},
+               {"min", YG_TIME_MIN},
+               {"max", YG_TIME_MAX},
+               {"count", YG_TIME_COUNT}};
 static const struct {
     const char *name;
     enum yg_calendar calendar;
@@ -255,8 +275,9 @@ static bool known_aggregator(struct yg_mnode *n, yg_str word) {
     static const struct {
         const char *name;
         enum yg_space_agg aggr;
-    } rows[] = {{"avg", YG_SPACE_AVG}, {"sum", YG_SPACE_SUM},     {"min", YG_SPACE_MIN},
-                {"max", YG_SPACE_MAX}, {"count", YG_SPACE_COUNT}, {"histogram", YG_SPACE_HISTOGRAM}};
+    } rows[] = {{"avg", YG_SPACE_AVG},     {"sum", YG_SPACE_SUM},
+                {"min", YG_SPACE_MIN},     {"max", YG_SPACE_MAX},
+                {"count", YG_SPACE_COUNT}, {"histogram", YG_SPACE_HISTOGRAM}};
     for (size_t i = 0; i < COUNT(rows); i++)
         if (yg_str_eq_c(word, rows[i].name)) {
             n->aggr = rows[i].aggr;
@@ -311,7 +332,11 @@ static struct yg_mnode *series(struct yg_mparser *p, yg_str first, size_t start)
     if (n == NULL)
         return NULL;
     n->metric = first;
-    if (yg_mp_peek(p) == ':' && known_aggregator(n, first)) {
+    if (yg_mp_peek(p) == ':') {
+        if (!known_aggregator(n, first)) {
+            unknown_word(p, start);
+            return NULL;
+        }
         p->pos++;
         n->has_aggr = true;
         n->aggr_text = first;
@@ -360,7 +385,8 @@ static struct yg_mnode *string_arg(struct yg_mparser *p) {
 // name = 'text' or name = number; NULL without moving when it is none.
 static struct yg_mnode *keyword_arg(struct yg_mparser *p) {
     size_t start = p->pos;
-    while (is_letter(yg_mp_peek(p)) || yg_mp_peek(p) == '_' || (p->pos > start && is_digit(yg_mp_peek(p))))
+    while (is_letter(yg_mp_peek(p)) || yg_mp_peek(p) == '_' ||
+           (p->pos > start && is_digit(yg_mp_peek(p))))
         p->pos++;
     yg_str keyword = yg_str_sub(p->in, start, p->pos - start);
     yg_mp_blank(p);
@@ -477,9 +503,13 @@ static struct yg_mnode *primary(struct yg_mparser *p) {
     const struct yg_mfn *fn = yg_mp_peek(p) == '(' ? yg_mfn_find(name) : NULL;
     if (fn != NULL)
         return call(p, fn, start);
+    if (yg_mp_peek(p) == '(') {
+        unknown_word(p, start);
+        return NULL;
+    }
     if (!p->formula)
         return series(p, name, start);
-    if (yg_mp_peek(p) == '{' || yg_mp_peek(p) == ':' || yg_mp_peek(p) == '(') {
+    if (yg_mp_peek(p) == '{' || yg_mp_peek(p) == ':') {
         (void)yg_mp_fail(p, p->pos);
         return NULL;
     }
@@ -513,8 +543,8 @@ static struct yg_mnode *factor(struct yg_mparser *p) {
     return n;
 }
 
-static struct yg_mnode *binary(struct yg_mparser *p, char op, struct yg_mnode *left, struct yg_mnode *right,
-                               size_t start) {
+static struct yg_mnode *binary(struct yg_mparser *p, char op, struct yg_mnode *left,
+                               struct yg_mnode *right, size_t start) {
     struct yg_mnode *n = right ? new_node(p, YG_MN_BINARY) : NULL;
     if (n == NULL)
         return NULL;
@@ -555,7 +585,9 @@ static struct yg_mnode *chain(struct yg_mparser *p, const char *ops,
     return NULL;
 }
 
-static struct yg_mnode *term(struct yg_mparser *p) { return chain(p, "*/", factor); }
+static struct yg_mnode *term(struct yg_mparser *p) {
+    return chain(p, "*/", factor);
+}
 
 static struct yg_mnode *expr(struct yg_mparser *p) {
     if (++p->depth > YG_MQ_DEPTH_MAX) {
@@ -582,9 +614,11 @@ static yg_rc refuse(const struct yg_mparser *p, struct yg_err *err) {
             line_start = i + 1;
         }
     yg_str next = yg_str_sub(p->in, p->far, 20);
-    while (next.len > 0 && p->far + next.len < p->in.len && (p->in.ptr[p->far + next.len] & 0xc0) == 0x80)
+    while (next.len > 0 && p->far + next.len < p->in.len &&
+           (p->in.ptr[p->far + next.len] & 0xc0) == 0x80)
         next.len--; // no half character
-    return yg_fail(err, YG_EINPUT, "Rule 'scope_expr' didn't match at '%.*s' (line %u, column %zu).",
+    return yg_fail(err, YG_EINPUT,
+                   "Rule 'scope_expr' didn't match at '%.*s' (line %u, column %zu).",
                    YG_STR_FMT(next), line, p->far - line_start + 1);
 }
 
@@ -615,7 +649,8 @@ yg_rc yg_metric_parse(yg_str text, struct yg_arena *arena, struct yg_metric_quer
     return YG_OK;
 }
 
-yg_rc yg_mp_formula(yg_str text, struct yg_arena *arena, struct yg_mnode **ret_node, struct yg_err *err) {
+yg_rc yg_mp_formula(yg_str text, struct yg_arena *arena, struct yg_mnode **ret_node,
+                    struct yg_err *err) {
     struct yg_mparser p = {.in = text, .arena = arena, .formula = true};
     yg_mp_blank(&p);
     struct yg_mnode *n = expr(&p);
@@ -629,10 +664,15 @@ yg_rc yg_mp_formula(yg_str text, struct yg_arena *arena, struct yg_mnode **ret_n
     return YG_OK;
 }
 
-uint32_t yg_metric_query_count(const struct yg_metric_query *q) { return q->count; }
-bool yg_metric_query_as_count(const struct yg_metric_query *q) { return q->as_count; }
+uint32_t yg_metric_query_count(const struct yg_metric_query *q) {
+    return q->count;
+}
+bool yg_metric_query_as_count(const struct yg_metric_query *q) {
+    return q->as_count;
+}
 
-const struct yg_mnode *yg_mnode_first(const struct yg_mnode *n, enum yg_mnode_kind kind, uint32_t depth) {
+const struct yg_mnode *yg_mnode_first(const struct yg_mnode *n, enum yg_mnode_kind kind,
+                                      uint32_t depth) {
     if (n->kind == kind)
         return n;
     for (uint32_t i = 0; i < n->arg_count && depth < 2 * YG_MQ_DEPTH_MAX; i++) {
@@ -643,8 +683,10 @@ const struct yg_mnode *yg_mnode_first(const struct yg_mnode *n, enum yg_mnode_ki
     return NULL;
 }
 
-uint32_t yg_metric_query_keys(const struct yg_metric_query *q, uint32_t idx, const yg_str **ret_keys) {
-    const struct yg_mnode *s = idx < q->count ? yg_mnode_first(q->parts[idx], YG_MN_SERIES, 0) : NULL;
+uint32_t yg_metric_query_keys(const struct yg_metric_query *q, uint32_t idx,
+                              const yg_str **ret_keys) {
+    const struct yg_mnode *s =
+        idx < q->count ? yg_mnode_first(q->parts[idx], YG_MN_SERIES, 0) : NULL;
     *ret_keys = s ? s->keys : NULL;
     return s ? s->key_count : 0;
 }
@@ -652,7 +694,8 @@ uint32_t yg_metric_query_keys(const struct yg_metric_query *q, uint32_t idx, con
 void yg_metric_error_text(yg_str query, const struct yg_err *err, struct yg_buf *out) {
     yg_str text = yg_str_c(err->text);
     if (yg_str_starts(text, YG_STR("Rule ")))
-        yg_buf_printf(out, "Error parsing query: \n unable to parse %.*s: %s", YG_STR_FMT(query), err->text);
+        yg_buf_printf(out, "Error parsing query: \n unable to parse %.*s: %s", YG_STR_FMT(query),
+                      err->text);
     else
         yg_buf_printf(out, "Error parsing query: %s", err->text);
 }

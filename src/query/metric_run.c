@@ -26,20 +26,26 @@ static void collect_rollups(const struct yg_mnode *n, uint32_t depth, struct wis
         collect_rollups(n->args[i], depth + 1, w);
 }
 
-static void collect_named(const struct yg_mrunner *r, const struct yg_mnode *n, uint32_t depth, struct wish *w) {
+static void collect_named(const struct yg_mrunner *r, const struct yg_mnode *n, uint32_t depth,
+                          struct wish *w) {
     if (n->kind == YG_MN_NAME)
         for (uint32_t i = 0; i < r->named_count; i++)
-            if (yg_str_eq(r->named[i].name, n->text) && r->named[i].query != NULL && r->named[i].query->count > 0)
+            if (yg_str_eq(r->named[i].name, n->text) && r->named[i].query != NULL &&
+                r->named[i].query->count > 0)
                 collect_rollups(r->named[i].query->parts[0], 0, w);
     for (uint32_t i = 0; i < n->arg_count && depth < 2 * YG_MQ_DEPTH_MAX; i++)
         collect_named(r, n->args[i], depth + 1, w);
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t floor_div(int64_t a, int64_t b) {
+    return a / b - (a % b < 0);
+}
 
-// Operands of one expression share a grid: the coarsest .rollup, else the interval asked for, else the ladder.
-static yg_rc choose_grid(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_metric_run_options *o,
-                         int64_t interval_min_s, struct yg_mgrid *ret, struct yg_err *err) {
+// Operands of one expression share a grid: the coarsest .rollup, else the interval asked for, else
+// the ladder.
+static yg_rc choose_grid(struct yg_mrunner *r, const struct yg_mnode *n,
+                         const struct yg_metric_run_options *o, int64_t interval_min_s,
+                         struct yg_mgrid *ret, struct yg_err *err) {
     int64_t from = floor_div(o->from_ms + 999, 1000), to = floor_div(o->to_ms, 1000);
     if (o->from_ms >= o->to_ms)
         return yg_fail(err, YG_EINPUT, "from must be before to");
@@ -47,7 +53,8 @@ static yg_rc choose_grid(struct yg_mrunner *r, const struct yg_mnode *n, const s
     collect_rollups(n, 0, &w);
     collect_named(r, n, 0, &w);
     if (w.zone)
-        return yg_fail(err, YG_EINPUT, "calendar roll-ups are evaluated in UTC only by this version of yagura");
+        return yg_fail(err, YG_EINPUT,
+                       "calendar roll-ups are evaluated in UTC only by this version of yagura");
     uint32_t points_max = o->points_max > 0 ? o->points_max : YG_MQ_POINTS_MAX;
     int64_t interval = yg_mladder(to - from, LADDER_POINTS);
     if (w.seconds > 0)
@@ -81,8 +88,8 @@ static bool keeps_order(const struct yg_mnode *n) {
 }
 
 // A bare number becomes one series.
-static yg_rc as_list(struct yg_mrunner *r, const struct yg_mnode *n, uint32_t buckets, struct yg_mval *v,
-                     struct yg_err *err) {
+static yg_rc as_list(struct yg_mrunner *r, const struct yg_mnode *n, uint32_t buckets,
+                     struct yg_mval *v, struct yg_err *err) {
     if (v->scalar) {
         v->list = YG_NEW(r->arena, struct yg_mser);
         double *values = YG_NEW_N(r->arena, double, buckets);
@@ -142,8 +149,9 @@ static yg_rc put_series(struct yg_mrunner *r, const struct yg_mnode *n, const st
             o->points[o->point_count++] = (struct yg_metric_value){grid->starts[i] * 1000, s->v[i]};
     o->group_tags = s->tags;
     o->group_count = s->tag_count;
-    o->interval_s = (uint32_t)(grid->interval_s > 0 && grid->calendar == YG_CAL_NONE ? grid->interval_s
-                                                                                     : yg_mgrid_width(grid, 0));
+    o->interval_s =
+        (uint32_t)(grid->interval_s > 0 && grid->calendar == YG_CAL_NONE ? grid->interval_s
+                                                                         : yg_mgrid_width(grid, 0));
     o->metric = yg_mtext_metric(n, r->arena, 0);
     o->expression = yg_mtext_expression(n, s, r->arena, 0);
     o->scope = yg_mtext_scope(n, s, r->arena);
@@ -153,7 +161,8 @@ static yg_rc put_series(struct yg_mrunner *r, const struct yg_mnode *n, const st
 }
 
 static yg_rc put_all(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
-                     struct yg_mval *v, uint32_t query_index, struct out_list *out, struct yg_err *err) {
+                     struct yg_mval *v, uint32_t query_index, struct out_list *out,
+                     struct yg_err *err) {
     YG_TRY(as_list(r, n, grid->count, v, err));
     const struct yg_mnode *first = yg_mnode_first(n, YG_MN_SERIES, 0);
     yg_str unit = unit_of(r, n, 0);
@@ -170,9 +179,11 @@ static yg_rc put_all(struct yg_mrunner *r, const struct yg_mnode *n, const struc
     return YG_OK;
 }
 
-yg_rc yg_metric_run(struct yg_store *store, const struct yg_metric_query *q, const struct yg_metric_run_options *options,
-                    struct yg_arena *arena, struct yg_metric_result *ret_result, struct yg_err *err) {
-    struct yg_mrunner r = {.store = store, .arena = arena, .deadline_mono_ns = options->deadline_mono_ns};
+yg_rc yg_metric_run(struct yg_store *store, const struct yg_metric_query *q,
+                    const struct yg_metric_run_options *options, struct yg_arena *arena,
+                    struct yg_metric_result *ret_result, struct yg_err *err) {
+    struct yg_mrunner r = {
+        .store = store, .arena = arena, .deadline_mono_ns = options->deadline_mono_ns};
     struct yg_metric_result result = {0};
     r.warnings = &result;
     struct out_list out = {0};
@@ -209,8 +220,10 @@ static yg_str window_word(enum yg_window_agg agg, double percentile, struct yg_a
     return YG_STR("avg");
 }
 
-static yg_rc window_values(struct yg_mrunner *r, const struct yg_mval *v, const struct yg_mgrid *grid, uint32_t buckets,
-                           yg_str how, struct yg_window_value **ret_values, uint32_t *ret_count, struct yg_err *err) {
+static yg_rc window_values(struct yg_mrunner *r, const struct yg_mval *v,
+                           const struct yg_mgrid *grid, uint32_t buckets, yg_str how,
+                           struct yg_window_value **ret_values, uint32_t *ret_count,
+                           struct yg_err *err) {
     // An ungrouped query has one group, with or without data.
     uint32_t count = v->count == 0 && !v->grouped ? 1 : v->count;
     struct yg_window_value *out = YG_NEW_N(r->arena, struct yg_window_value, count + 1);
@@ -226,11 +239,13 @@ static yg_rc window_values(struct yg_mrunner *r, const struct yg_mval *v, const 
     return YG_OK;
 }
 
-yg_rc yg_metric_window(struct yg_store *store, const struct yg_metric_query *q, enum yg_window_agg agg, double percentile,
-                       int64_t from_ms, int64_t to_ms, struct yg_arena *arena, struct yg_window_value **ret_values,
+yg_rc yg_metric_window(struct yg_store *store, const struct yg_metric_query *q,
+                       enum yg_window_agg agg, double percentile, int64_t from_ms, int64_t to_ms,
+                       struct yg_arena *arena, struct yg_window_value **ret_values,
                        uint32_t *ret_count, struct yg_err *err) {
     const struct yg_metric_run_options o = {.from_ms = from_ms, .to_ms = to_ms - 1};
-    struct yg_mrunner r = {.store = store, .arena = arena, .reduce = window_word(agg, percentile, arena)};
+    struct yg_mrunner r = {
+        .store = store, .arena = arena, .reduce = window_word(agg, percentile, arena)};
     if (q->count == 0)
         return yg_fail(err, YG_EINPUT, "the query is empty");
     const struct yg_mnode *n = q->parts[0];
@@ -262,7 +277,9 @@ static yg_rc union_grid(struct yg_mrunner *r, struct yg_mgrid *g, struct yg_err 
         for (uint32_t s = 0; s < r->named[i].result.count; s++) {
             const struct yg_metric_out *o = &r->named[i].result.series[s];
             points += o->point_count;
-            interval = interval == 0 || (o->interval_s > 0 && o->interval_s < interval) ? o->interval_s : interval;
+            interval = interval == 0 || (o->interval_s > 0 && o->interval_s < interval)
+                           ? o->interval_s
+                           : interval;
         }
     *g = (struct yg_mgrid){.starts = YG_NEW_N(r->arena, int64_t, points + 2)};
     if (g->starts == NULL)
@@ -277,12 +294,14 @@ static yg_rc union_grid(struct yg_mrunner *r, struct yg_mgrid *g, struct yg_err 
     for (size_t i = 0; i < n; i++)
         if (g->count == 0 || g->starts[i] != g->starts[g->count - 1])
             g->starts[g->count++] = g->starts[i];
-    g->starts[g->count] = g->count > 0 ? g->starts[g->count - 1] + (interval > 0 ? interval : 1) : 0;
+    g->starts[g->count] =
+        g->count > 0 ? g->starts[g->count - 1] + (interval > 0 ? interval : 1) : 0;
     return YG_OK;
 }
 
-static yg_rc formula_grid(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_metric_run_options *o,
-                          struct yg_mgrid *g, struct yg_err *err) {
+static yg_rc formula_grid(struct yg_mrunner *r, const struct yg_mnode *n,
+                          const struct yg_metric_run_options *o, struct yg_mgrid *g,
+                          struct yg_err *err) {
     for (uint32_t i = 0; i < r->named_count; i++)
         if (r->named[i].query != NULL)
             return choose_grid(r, n, o, 1, g, err);

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// "{…}" of a metric query: a comma list with '!', or AND/OR/NOT/IN; the two styles may not be mixed.
-// Source: DataDog/documentation content/en/metrics/advanced-filtering.md
+// "{…}" of a metric query: a comma list with '!', or AND/OR/NOT/IN; the two styles may not be
+// mixed. Source: DataDog/documentation content/en/metrics/advanced-filtering.md
 
 #include "query/metric_int.h"
 
 #define LIST_MAX 256u
 #define SCOPE_DEPTH_MAX 32u
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-static bool is_value(char c) { return c != 0 && !is_blank(c) && c != ',' && c != ')' && c != '}'; }
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+static bool is_value(char c) {
+    return c != 0 && !is_blank(c) && c != ',' && c != ')' && c != '}';
+}
 
 static bool no_memory(struct yg_mparser *p) {
     p->no_memory = true;
@@ -26,7 +30,8 @@ static struct yg_node *new_node(struct yg_mparser *p, enum yg_node_kind kind) {
 
 // ------------------------------------------------------------ matchers
 
-// As tags are stored: lower case, what is no letter, digit or _-:./ becomes '_'; '*' becomes a wildcard.
+// As tags are stored: lower case, what is no letter, digit or _-:./ becomes '_'; '*' becomes a
+// wildcard.
 static yg_str wild_text(struct yg_mparser *p, yg_str s) {
     char *out = yg_arena_alloc(p->arena, s.len + 1);
     if (out == NULL) {
@@ -113,8 +118,8 @@ struct children {
     uint32_t count;
 };
 
-static bool gather(struct yg_mparser *p, enum yg_node_kind kind, struct yg_node **items, uint32_t count,
-                   struct yg_node **ret_node) {
+static bool gather(struct yg_mparser *p, enum yg_node_kind kind, struct yg_node **items,
+                   uint32_t count, struct yg_node **ret_node) {
     if (count == 1) {
         *ret_node = items[0];
         return true;
@@ -157,9 +162,9 @@ static bool symbol_list(struct yg_mparser *p, struct yg_node **ret_node) {
     do {
         yg_mp_blank(p);
         bool not = yg_mp_peek(p) == '!';
-        p->pos += not;
+        p->pos += not ;
         struct yg_node *n;
-        if (!matcher(p, &n) || (not && !negate(p, &n)) || !add(p, &c, n))
+        if (!matcher(p, &n) || (not &&!negate(p, &n)) || !add(p, &c, n))
             return false;
         yg_mp_blank(p);
     } while (yg_mp_peek(p) == ',' && yg_mp_eat(p, ','));
@@ -179,7 +184,8 @@ static bool keyword(struct yg_mparser *p, const char *upper, const char *lower) 
     return false;
 }
 
-// key [NOT] IN (a, b): p stands behind the key and its blanks. False without moving when it is not one.
+// key [NOT] IN (a, b): p stands behind the key and its blanks. False without moving when it is not
+// one.
 static bool in_list(struct yg_mparser *p, yg_str key, bool *ret_is_in, struct yg_node **ret_node) {
     size_t before = p->pos;
     *ret_is_in = false;

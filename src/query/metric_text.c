@@ -16,11 +16,13 @@ yg_str yg_mtext_metric(const struct yg_mnode *n, struct yg_arena *a, uint32_t de
     case YG_MN_SERIES:
         return n->metric;
     case YG_MN_CALL:
-        return yg_arena_printf(a, "%s(%.*s)", n->fn->name, YG_STR_FMT(yg_mtext_metric(n->args[0], a, depth + 1)));
+        return yg_arena_printf(a, "%s(%.*s)", n->fn->name,
+                               YG_STR_FMT(yg_mtext_metric(n->args[0], a, depth + 1)));
     case YG_MN_NEGATE:
         return yg_arena_printf(a, "-%.*s", YG_STR_FMT(yg_mtext_metric(n->args[0], a, depth + 1)));
     case YG_MN_BINARY:
-        return binary(n, yg_mtext_metric(n->args[0], a, depth + 1), yg_mtext_metric(n->args[1], a, depth + 1), a);
+        return binary(n, yg_mtext_metric(n->args[0], a, depth + 1),
+                      yg_mtext_metric(n->args[1], a, depth + 1), a);
     case YG_MN_NUMBER:
     case YG_MN_STRING:
     case YG_MN_NAME:
@@ -37,11 +39,13 @@ yg_str yg_mtext_scope(const struct yg_mnode *n, const struct yg_mser *group, str
         return s ? YG_STR("*") : YG_STR("");
     yg_str out = all ? (yg_str){0} : s->scope_text;
     for (uint32_t i = 0; group != NULL && i < group->tag_count; i++)
-        out = yg_arena_printf(a, "%.*s%s%.*s", YG_STR_FMT(out), out.len > 0 ? "," : "", YG_STR_FMT(group->tags[i]));
+        out = yg_arena_printf(a, "%.*s%s%.*s", YG_STR_FMT(out), out.len > 0 ? "," : "",
+                              YG_STR_FMT(group->tags[i]));
     return out;
 }
 
-static yg_str call_text(const struct yg_mnode *n, const struct yg_mser *group, struct yg_arena *a, uint32_t depth) {
+static yg_str call_text(const struct yg_mnode *n, const struct yg_mser *group, struct yg_arena *a,
+                        uint32_t depth) {
     yg_str out = yg_arena_printf(a, "%s(%.*s", n->fn->name,
                                  YG_STR_FMT(yg_mtext_expression(n->args[0], group, a, depth + 1)));
     for (uint32_t i = 1; i < n->arg_count; i++) {
@@ -56,12 +60,14 @@ static yg_str call_text(const struct yg_mnode *n, const struct yg_mser *group, s
     return yg_arena_printf(a, "%.*s)", YG_STR_FMT(out));
 }
 
-static yg_str series_text(const struct yg_mnode *n, const struct yg_mser *group, struct yg_arena *a) {
+static yg_str series_text(const struct yg_mnode *n, const struct yg_mser *group,
+                          struct yg_arena *a) {
     // The scope of a grouped series names its group; a query without keys keeps its own.
     yg_str scope = yg_mtext_scope(n, n->key_count > 0 ? group : NULL, a);
     const char *mod = n->mods.as_count ? ".as_count()" : n->mods.as_rate ? ".as_rate()" : "";
-    yg_str out = yg_arena_printf(a, "%.*s%s%.*s{%.*s}%s", YG_STR_FMT(n->aggr_text), n->has_aggr ? ":" : "",
-                                 YG_STR_FMT(n->metric), YG_STR_FMT(scope), mod);
+    yg_str out =
+        yg_arena_printf(a, "%.*s%s%.*s{%.*s}%s", YG_STR_FMT(n->aggr_text), n->has_aggr ? ":" : "",
+                        YG_STR_FMT(n->metric), YG_STR_FMT(scope), mod);
     if (n->mods.rollup_s > 0)
         out = yg_arena_printf(a, "%.*s.rollup(%s%lld)", YG_STR_FMT(out),
                               n->mods.method == YG_TIME_AVG     ? "avg,"
@@ -74,8 +80,8 @@ static yg_str series_text(const struct yg_mnode *n, const struct yg_mser *group,
     return out;
 }
 
-yg_str yg_mtext_expression(const struct yg_mnode *n, const struct yg_mser *group, struct yg_arena *a,
-                           uint32_t depth) {
+yg_str yg_mtext_expression(const struct yg_mnode *n, const struct yg_mser *group,
+                           struct yg_arena *a, uint32_t depth) {
     if (depth > TEXT_DEPTH_MAX)
         return n->text;
     switch (n->kind) {
@@ -84,7 +90,8 @@ yg_str yg_mtext_expression(const struct yg_mnode *n, const struct yg_mser *group
     case YG_MN_CALL:
         return call_text(n, group, a, depth);
     case YG_MN_NEGATE:
-        return yg_arena_printf(a, "-%.*s", YG_STR_FMT(yg_mtext_expression(n->args[0], group, a, depth + 1)));
+        return yg_arena_printf(a, "-%.*s",
+                               YG_STR_FMT(yg_mtext_expression(n->args[0], group, a, depth + 1)));
     case YG_MN_BINARY:
         return binary(n, yg_mtext_expression(n->args[0], group, a, depth + 1),
                       yg_mtext_expression(n->args[1], group, a, depth + 1), a);

