@@ -44,12 +44,12 @@ void yg_ui_put_range(struct yg_json_writer *w, struct yg_time_range range);
 void yg_ui_put_ms_or_null(struct yg_json_writer *w, const char *key, int64_t ns); // 0 → null
 // Answers JSON, or 503 when the buffer met its limit.
 void yg_ui_reply(struct yg_http_request *take_req, struct yg_buf *take_json);
-static inline int64_t yg_ns_to_ms(int64_t ns) { return ns / YG_NS_PER_MS; }
+static inline int64_t yg_ui_ms(int64_t ns) { return ns / YG_NS_PER_MS; }
 // Time that a call of the page may take.
 int64_t yg_ui_deadline(const struct yg_api *api);
 
 // ---- scanning rows (ui_scan.c)
-struct yg_scan {
+struct yg_ui_scan {
     struct yg_store *store;
     enum yg_track track;
     struct yg_time_range range;
@@ -69,24 +69,24 @@ struct yg_scan {
 };
 // fn sees every block with a matching row (bits as yg_filter_run sets them), newest segment first; what it
 // keeps it must copy. ECANCEL, ENOMEM, EINPUT of the filter. A damaged block is skipped and counted.
-yg_rc yg_scan_run(struct yg_scan *scan,
+yg_rc yg_ui_scan_run(struct yg_ui_scan *scan,
                   yg_rc (*fn)(void *ctx, struct yg_block *b, const uint64_t *rows,
                               struct yg_err *err),
                   void *ctx, struct yg_err *err) YG_MUST_USE;
 
 // A column of a block under one name, whatever its types.
-struct yg_col {
+struct yg_ui_col {
     const struct yg_vec *vecs[YG_TYPE_COUNT];
     uint32_t count;
 };
-yg_rc yg_col_open(struct yg_block *b, const char *name, struct yg_col *ret_col,
+yg_rc yg_ui_col_open(struct yg_block *b, const char *name, struct yg_ui_col *ret_col,
                   struct yg_err *err) YG_MUST_USE;
-bool yg_col_value(const struct yg_col *col, uint32_t row, struct yg_value *ret_value);
-yg_str yg_col_str(const struct yg_col *col, uint32_t row); // "" when it has no text
-int64_t yg_col_i64(const struct yg_col *col, uint32_t row, int64_t otherwise); // numbers and booleans
-bool yg_col_id(const struct yg_col *col, uint32_t row, yg_id128 *ret_id);
+bool yg_ui_col_value(const struct yg_ui_col *col, uint32_t row, struct yg_value *ret_value);
+yg_str yg_ui_col_str(const struct yg_ui_col *col, uint32_t row); // "" when it has no text
+int64_t yg_ui_col_i64(const struct yg_ui_col *col, uint32_t row, int64_t otherwise); // numbers and booleans
+bool yg_ui_col_id(const struct yg_ui_col *col, uint32_t row, yg_id128 *ret_id);
 // True for a true boolean, a number ≠ 0, the text "true".
-bool yg_col_true(const struct yg_col *col, uint32_t row);
+bool yg_ui_col_true(const struct yg_ui_col *col, uint32_t row);
 #define YG_EACH_ROW(r, b, rows)                                                                    \
     for (uint32_t r = yg_bits_next((rows), (b)->row_count, 0); r < (b)->row_count;                 \
          r = yg_bits_next((rows), (b)->row_count, r + 1))
@@ -98,29 +98,37 @@ struct yg_node *yg_ui_all_of(struct yg_arena *arena, const struct yg_node *a,
                              const struct yg_node *b); // either may be NULL
 
 // Set of 128-bit ids.
-struct yg_id_set {
+struct yg_ui_ids {
     yg_id128 *slots; // zero = free
     uint32_t cap;
     uint32_t len;
     bool has_zero;
 };
-bool yg_id_set_has(const struct yg_id_set *set, yg_id128 id);
-bool yg_id_set_add(struct yg_id_set *set, yg_id128 id); // false: no memory
-void yg_id_set_fini(struct yg_id_set *set);
+bool yg_ui_ids_has(const struct yg_ui_ids *set, yg_id128 id);
+bool yg_ui_ids_add(struct yg_ui_ids *set, yg_id128 id); // false: no memory
+void yg_ui_ids_fini(struct yg_ui_ids *set);
 
 // Spans as the trace block wants them, strings copied into the arena (ui_spans.c).
-struct yg_span_cols {
-    struct yg_col time, duration, span_id, parent_id, service, name, resource, type, env, status;
-    struct yg_col kind, cold, inferred, links, events, trace_id, http_status;
+struct yg_ui_span_cols {
+    struct yg_ui_col time, duration, span_id, parent_id, service, name, resource, type, env, status;
+    struct yg_ui_col kind, cold, inferred, links, events, trace_id, http_status;
 };
-yg_rc yg_span_cols_open(struct yg_block *b, struct yg_span_cols *ret_cols,
+yg_rc yg_ui_span_cols_open(struct yg_block *b, struct yg_ui_span_cols *ret_cols,
                         struct yg_err *err) YG_MUST_USE;
 // Strings are borrowed from the block.
-void yg_span_of_row(const struct yg_span_cols *cols, uint32_t row, struct yg_trace_span *ret_span);
-bool yg_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool, struct yg_arena *arena);
-// True when the span is where its service was entered (docs/api.md, fleet). rows_of: span id → row + 1 of
-// the spans in the same block.
-bool yg_span_is_entry(const struct yg_span_cols *cols, const struct yg_map *rows_of, uint32_t row);
+void yg_ui_span_of_row(const struct yg_ui_span_cols *cols, uint32_t row, struct yg_trace_span *ret_span);
+bool yg_ui_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool, struct yg_arena *arena);
+// The spans of one block by id, so that a span can be compared with its parent. Zeroed is empty.
+struct yg_ui_entries {
+    struct yg_map rows_of; // 8 bytes of span id → row + 1
+    uint64_t ids[YG_GRANULE_ROWS];
+};
+void yg_ui_entries_index(struct yg_ui_entries *e, const struct yg_block *b,
+                         const struct yg_ui_span_cols *cols);
+void yg_ui_entries_fini(struct yg_ui_entries *e);
+// True when the span is where its service was entered (docs/api.md, fleet).
+bool yg_ui_span_is_entry(const struct yg_ui_span_cols *cols, const struct yg_ui_entries *e,
+                         uint32_t row);
 
 // ---- state of the page's API (ui_state.c): rates, refused requests, known environments
 struct yg_api_ui;
@@ -170,8 +178,8 @@ struct yg_asset { // laid out like this by tools/embed_assets.py
     uint64_t len;
     uint64_t flags;
 };
-const struct yg_asset *yg_asset_find(yg_str path); // NULL: no such file
-bool yg_assets_there(void);                        // false: built without the page
+const struct yg_asset *yg_ui_asset_find(yg_str path); // NULL: no such file
+bool yg_ui_assets_there(void);                        // false: built without the page
 
 // ---- Datadog-shaped addresses of the page (ui_alias.c)
 // Where a page path of the vendor's shape leads ("/apm/traces?query=x" → "/traces?q=x"); false when it is none.

@@ -10,9 +10,9 @@ static const struct yg_asset yg_assets[1]; // built without the page
 
 _Static_assert(sizeof(struct yg_asset) == 48, "tools/embed_assets.py lays the rows out");
 
-bool yg_assets_there(void) { return yg_assets[0].path != NULL; }
+bool yg_ui_assets_there(void) { return yg_assets[0].path != NULL; }
 
-const struct yg_asset *yg_asset_find(yg_str path) {
+const struct yg_asset *yg_ui_asset_find(yg_str path) {
     for (const struct yg_asset *a = yg_assets; a->path != NULL; a++)
         if (yg_str_eq_c(path, a->path))
             return a;

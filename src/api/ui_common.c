@@ -144,8 +144,8 @@ yg_rc yg_ui_range_of(struct yg_http_request *req, struct yg_time_range *ret_rang
 void yg_ui_put_range(struct yg_json_writer *w, struct yg_time_range range) {
     yg_jw_k(w, "range");
     yg_jw_object(w);
-    yg_jw_ki64(w, "from_ms", yg_ns_to_ms(range.from_ns));
-    yg_jw_ki64(w, "to_ms", yg_ns_to_ms(range.to_ns));
+    yg_jw_ki64(w, "from_ms", yg_ui_ms(range.from_ns));
+    yg_jw_ki64(w, "to_ms", yg_ui_ms(range.to_ns));
     yg_jw_object_end(w);
 }
 
@@ -153,7 +153,7 @@ void yg_ui_put_ms_or_null(struct yg_json_writer *w, const char *key, int64_t ns)
     if (ns == 0)
         yg_jw_knull(w, key);
     else
-        yg_jw_ki64(w, key, yg_ns_to_ms(ns));
+        yg_jw_ki64(w, key, yg_ui_ms(ns));
 }
 
 int64_t yg_ui_deadline(const struct yg_api *api) { return yg_mono_ns(api->clock) + DEADLINE_NS; }

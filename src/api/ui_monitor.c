@@ -59,7 +59,7 @@ static void put_evaluations(struct yg_json_writer *w, const struct yg_monitor_vi
     yg_jw_k(w, "times");
     yg_jw_array(w);
     for (uint32_t t = 0; t < v->time_count; t++)
-        yg_jw_i64(w, yg_ns_to_ms(v->times_ns[t]));
+        yg_jw_i64(w, yg_ui_ms(v->times_ns[t]));
     yg_jw_array_end(w);
     yg_jw_k(w, "series");
     yg_jw_array(w);
@@ -75,7 +75,7 @@ static void put_message(struct yg_json_writer *w, const struct yg_message_record
     yg_jw_kstr(w, "target", m->target);
     yg_jw_kstr(w, "state", yg_str_c(yg_message_state_name(m->state)));
     yg_jw_ki64(w, "attempts", m->attempts);
-    yg_jw_ki64(w, "at_ms", yg_ns_to_ms(m->done_ns ? m->done_ns : m->created_ns));
+    yg_jw_ki64(w, "at_ms", yg_ui_ms(m->done_ns ? m->done_ns : m->created_ns));
     if (m->last_error.len > 0)
         yg_jw_kstr(w, "error", m->last_error);
     else
@@ -90,7 +90,7 @@ static void put_transitions(struct yg_json_writer *w, const struct yg_transition
     for (uint32_t i = 0; i < count; i++) {
         const struct yg_transition_record *t = &rows[i];
         yg_jw_object(w);
-        yg_jw_ki64(w, "at_ms", yg_ns_to_ms(t->at_ns));
+        yg_jw_ki64(w, "at_ms", yg_ui_ms(t->at_ns));
         yg_jw_kstr(w, "group", t->group);
         yg_jw_kstr(w, "from", yg_str_c(yg_state_name(t->from)));
         yg_jw_kstr(w, "to", yg_str_c(yg_state_name(t->to)));

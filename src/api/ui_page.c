@@ -43,7 +43,7 @@ static bool takes_gzip(const struct yg_http_request *req) {
 }
 
 void yg_ui_asset(struct yg_http_request *take_req) {
-    const struct yg_asset *a = yg_asset_find(take_req->path);
+    const struct yg_asset *a = yg_ui_asset_find(take_req->path);
     if (a == NULL) {
         yg_http_reply_text(take_req, 404, "text/plain; charset=utf-8", YG_STR("no such file\n"));
         return;
@@ -105,7 +105,7 @@ static void put_boot(struct yg_api *api, bool session, struct yg_arena *arena,
     yg_jw_object(&w);
     yg_jw_kstr(&w, "version", YG_STR(YG_VERSION));
     yg_jw_kbool(&w, "session", session);
-    yg_jw_ki64(&w, "now_ms", yg_ns_to_ms(yg_now_ns(api->clock)));
+    yg_jw_ki64(&w, "now_ms", yg_ui_ms(yg_now_ns(api->clock)));
     yg_jw_kstr(&w, "public_url", yg_str_c(api->public_url));
     yg_jw_k(&w, "envs");
     yg_jw_array(&w);
@@ -223,7 +223,7 @@ void yg_ui_page(struct yg_http_request *take_req) {
         return;
     }
     yg_buf_fini(&where);
-    const struct yg_asset *index = yg_asset_find(YG_STR("/index.html"));
+    const struct yg_asset *index = yg_ui_asset_find(YG_STR("/index.html"));
     if (index == NULL) {
         no_page(take_req);
         return;

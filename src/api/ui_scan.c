@@ -8,7 +8,7 @@
 #define BLOCK_ARENA_BYTES (96u << 20)
 
 struct pass {
-    struct yg_scan *scan;
+    struct yg_ui_scan *scan;
     struct yg_snapshot *snap;
     struct yg_filter *filter;
     struct yg_arena *arena;
@@ -31,7 +31,7 @@ static yg_rc look_at_block(struct pass *p, struct yg_block *b, struct yg_err *er
 
 // False when the pass is to end. A damaged block is no reason to end.
 static yg_rc one_granule(struct pass *p, uint32_t segment, uint32_t granule, struct yg_err *err) {
-    struct yg_scan *scan = p->scan;
+    struct yg_ui_scan *scan = p->scan;
     int64_t min_ns = 0;
     int64_t max_ns = 0;
     yg_snapshot_granule_range(p->snap, segment, granule, &min_ns, &max_ns);
@@ -49,12 +49,12 @@ static yg_rc one_granule(struct pass *p, uint32_t segment, uint32_t granule, str
     return YG_OK;
 }
 
-static bool out_of_time(const struct yg_scan *scan) {
+static bool out_of_time(const struct yg_ui_scan *scan) {
     return scan->deadline_mono_ns != 0 && yg_mono_ns(scan->clock) > scan->deadline_mono_ns;
 }
 
 static yg_rc one_segment(struct pass *p, uint32_t segment, struct yg_err *err) {
-    struct yg_scan *scan = p->scan;
+    struct yg_ui_scan *scan = p->scan;
     struct yg_segment_info info;
     yg_snapshot_segment(p->snap, segment, &info);
     if (scan->trace_id != NULL && !yg_snapshot_may_hold_trace(p->snap, segment, *scan->trace_id))
@@ -83,7 +83,7 @@ static yg_rc all_segments(struct pass *p, struct yg_err *err) {
     return YG_OK;
 }
 
-yg_rc yg_scan_run(struct yg_scan *scan,
+yg_rc yg_ui_scan_run(struct yg_ui_scan *scan,
                   yg_rc (*fn)(void *ctx, struct yg_block *b, const uint64_t *rows,
                               struct yg_err *err),
                   void *ctx, struct yg_err *err) {
@@ -109,20 +109,20 @@ yg_rc yg_scan_run(struct yg_scan *scan,
 
 // ---- columns -----------------------------------------------------------------------------------
 
-yg_rc yg_col_open(struct yg_block *b, const char *name, struct yg_col *ret_col,
+yg_rc yg_ui_col_open(struct yg_block *b, const char *name, struct yg_ui_col *ret_col,
                   struct yg_err *err) {
     ret_col->count = 0;
     return b->ops->columns(b, yg_str_c(name), ret_col->vecs, &ret_col->count, err);
 }
 
-bool yg_col_value(const struct yg_col *col, uint32_t row, struct yg_value *ret_value) {
+bool yg_ui_col_value(const struct yg_ui_col *col, uint32_t row, struct yg_value *ret_value) {
     for (uint32_t i = 0; i < col->count; i++)
         if (yg_vec_value(col->vecs[i], row, ret_value))
             return true;
     return false;
 }
 
-yg_str yg_col_str(const struct yg_col *col, uint32_t row) {
+yg_str yg_ui_col_str(const struct yg_ui_col *col, uint32_t row) {
     for (uint32_t i = 0; i < col->count; i++) {
         const struct yg_vec *v = col->vecs[i];
         if ((v->type == YG_T_STR || v->type == YG_T_JSON) && yg_vec_has(v, row))
@@ -131,9 +131,9 @@ yg_str yg_col_str(const struct yg_col *col, uint32_t row) {
     return YG_STR("");
 }
 
-int64_t yg_col_i64(const struct yg_col *col, uint32_t row, int64_t otherwise) {
+int64_t yg_ui_col_i64(const struct yg_ui_col *col, uint32_t row, int64_t otherwise) {
     struct yg_value v;
-    if (!yg_col_value(col, row, &v))
+    if (!yg_ui_col_value(col, row, &v))
         return otherwise;
     switch (v.type) {
     case YG_T_I64:
@@ -150,7 +150,7 @@ int64_t yg_col_i64(const struct yg_col *col, uint32_t row, int64_t otherwise) {
     return otherwise;
 }
 
-bool yg_col_id(const struct yg_col *col, uint32_t row, yg_id128 *ret_id) {
+bool yg_ui_col_id(const struct yg_ui_col *col, uint32_t row, yg_id128 *ret_id) {
     for (uint32_t i = 0; i < col->count; i++)
         if (col->vecs[i]->type == YG_T_ID && yg_vec_has(col->vecs[i], row)) {
             *ret_id = col->vecs[i]->ids[row];
@@ -159,9 +159,9 @@ bool yg_col_id(const struct yg_col *col, uint32_t row, yg_id128 *ret_id) {
     return false;
 }
 
-bool yg_col_true(const struct yg_col *col, uint32_t row) {
+bool yg_ui_col_true(const struct yg_ui_col *col, uint32_t row) {
     struct yg_value v;
-    if (!yg_col_value(col, row, &v))
+    if (!yg_ui_col_value(col, row, &v))
         return false;
     switch (v.type) {
     case YG_T_I64:
@@ -224,7 +224,7 @@ struct yg_node *yg_ui_all_of(struct yg_arena *arena, const struct yg_node *a,
 
 // ---- set of ids --------------------------------------------------------------------------------
 
-static uint32_t place_of(const struct yg_id_set *set, yg_id128 id) {
+static uint32_t place_of(const struct yg_ui_ids *set, yg_id128 id) {
     uint32_t mask = set->cap - 1;
     uint32_t at = (uint32_t)yg_hash_u64(id.lo ^ (id.hi * 0x9e3779b97f4a7c15u)) & mask;
     while (!yg_id128_is_zero(set->slots[at]) && !yg_id128_eq(set->slots[at], id))
@@ -232,14 +232,14 @@ static uint32_t place_of(const struct yg_id_set *set, yg_id128 id) {
     return at;
 }
 
-bool yg_id_set_has(const struct yg_id_set *set, yg_id128 id) {
+bool yg_ui_ids_has(const struct yg_ui_ids *set, yg_id128 id) {
     if (yg_id128_is_zero(id))
         return set->has_zero;
     return set->cap > 0 && !yg_id128_is_zero(set->slots[place_of(set, id)]);
 }
 
-static bool grow(struct yg_id_set *set) {
-    struct yg_id_set larger = {.cap = set->cap ? set->cap * 2 : 1024, .has_zero = set->has_zero};
+static bool grow(struct yg_ui_ids *set) {
+    struct yg_ui_ids larger = {.cap = set->cap ? set->cap * 2 : 1024, .has_zero = set->has_zero};
     larger.slots = yg_try_alloc(YG_MEM_QUERY, larger.cap * sizeof(yg_id128));
     if (larger.slots == NULL)
         return false;
@@ -253,7 +253,7 @@ static bool grow(struct yg_id_set *set) {
     return true;
 }
 
-bool yg_id_set_add(struct yg_id_set *set, yg_id128 id) {
+bool yg_ui_ids_add(struct yg_ui_ids *set, yg_id128 id) {
     if (yg_id128_is_zero(id)) {
         set->has_zero = true;
         return true;
@@ -266,7 +266,7 @@ bool yg_id_set_add(struct yg_id_set *set, yg_id128 id) {
     return true;
 }
 
-void yg_id_set_fini(struct yg_id_set *set) {
+void yg_ui_ids_fini(struct yg_ui_ids *set) {
     yg_free(YG_MEM_QUERY, set->slots);
-    *set = (struct yg_id_set){0};
+    *set = (struct yg_ui_ids){0};
 }

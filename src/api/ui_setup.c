@@ -109,7 +109,7 @@ static void put_received(struct yg_json_writer *w, struct yg_api *api, const str
         yg_jw_object(w);
         yg_jw_ki64(w, "status", refused.status);
         yg_jw_kstr(w, "text", yg_str_c(refused.text));
-        yg_jw_ki64(w, "at_ms", yg_ns_to_ms(refused.at_ns));
+        yg_jw_ki64(w, "at_ms", yg_ui_ms(refused.at_ns));
         yg_jw_object_end(w);
     }
     yg_jw_object_end(w);
@@ -128,7 +128,7 @@ static void put_key(struct yg_json_writer *w, const struct yg_key *key, const ch
         yg_jw_kstr(w, "value", yg_str_c(first));
     else
         yg_jw_knull(w, "value");
-    yg_jw_ki64(w, "created_ms", yg_ns_to_ms(key->created_ns));
+    yg_jw_ki64(w, "created_ms", yg_ui_ms(key->created_ns));
     yg_jw_object_end(w);
 }
 
@@ -182,7 +182,7 @@ void yg_ui_setup(struct yg_http_request *take_req) {
     struct yg_buf body = yg_api_buf();
     struct yg_json_writer w = YG_JSON_WRITER(&body);
     yg_jw_object(&w);
-    yg_jw_ki64(&w, "now_ms", yg_ns_to_ms(yg_now_ns(api->clock)));
+    yg_jw_ki64(&w, "now_ms", yg_ui_ms(yg_now_ns(api->clock)));
     put_endpoints(&w, api);
     bool by_session = yg_http_header(take_req, "dd-api-key").len == 0 &&
                       yg_http_header(take_req, "authorization").len == 0;

@@ -8,11 +8,11 @@
 
 #include "base/map.h"
 
-yg_rc yg_span_cols_open(struct yg_block *b, struct yg_span_cols *ret_cols, struct yg_err *err) {
-    struct yg_span_cols *c = ret_cols;
+yg_rc yg_ui_span_cols_open(struct yg_block *b, struct yg_ui_span_cols *ret_cols, struct yg_err *err) {
+    struct yg_ui_span_cols *c = ret_cols;
     const struct {
         const char *name;
-        struct yg_col *col;
+        struct yg_ui_col *col;
     } wanted[] = {
         {YG_COL_TIME, &c->time},         {YG_COL_DURATION, &c->duration},
         {YG_COL_SPAN_ID, &c->span_id},   {YG_COL_PARENT_ID, &c->parent_id},
@@ -25,7 +25,7 @@ yg_rc yg_span_cols_open(struct yg_block *b, struct yg_span_cols *ret_cols, struc
         {"@http.status_code", &c->http_status},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        YG_TRY(yg_col_open(b, wanted[i].name, wanted[i].col, err));
+        YG_TRY(yg_ui_col_open(b, wanted[i].name, wanted[i].col, err));
     return YG_OK;
 }
 
@@ -36,18 +36,18 @@ static bool one_of(yg_str s, const char *const *list) {
     return false;
 }
 
-static uint16_t flags_of(const struct yg_span_cols *c, uint32_t row,
+static uint16_t flags_of(const struct yg_ui_span_cols *c, uint32_t row,
                          const struct yg_trace_span *span) {
     static const char *const stores[] = {"db",        "sql",       "redis",    "mongodb",
                                          "cassandra", "memcached", "dynamodb", "elasticsearch",
                                          "opensearch", "cache",    NULL};
     unsigned flags = 0;
-    yg_str kind = yg_col_str(&c->kind, row);
-    if (yg_str_eq_c(yg_col_str(&c->status, row), "error"))
+    yg_str kind = yg_ui_col_str(&c->kind, row);
+    if (yg_str_eq_c(yg_ui_col_str(&c->status, row), "error"))
         flags |= YG_TRACE_ERROR;
-    if (yg_col_true(&c->cold, row) || yg_str_eq_c(span->name, "aws.lambda.cold_start"))
+    if (yg_ui_col_true(&c->cold, row) || yg_str_eq_c(span->name, "aws.lambda.cold_start"))
         flags |= YG_TRACE_COLD;
-    if (yg_col_str(&c->inferred, row).len > 0)
+    if (yg_ui_col_str(&c->inferred, row).len > 0)
         flags |= YG_TRACE_INFERRED;
     if (yg_str_eq_c(kind, "consumer"))
         flags |= YG_TRACE_ASYNC;
@@ -55,25 +55,25 @@ static uint16_t flags_of(const struct yg_span_cols *c, uint32_t row,
         flags |= YG_TRACE_DB;
     else if (yg_str_eq_c(kind, "client") || yg_str_eq_c(kind, "producer"))
         flags |= YG_TRACE_EXTERNAL;
-    if (yg_col_str(&c->events, row).len > 0)
+    if (yg_ui_col_str(&c->events, row).len > 0)
         flags |= YG_TRACE_HAS_EVENTS;
-    if (yg_col_str(&c->links, row).len > 0)
+    if (yg_ui_col_str(&c->links, row).len > 0)
         flags |= YG_TRACE_HAS_LINKS;
     return (uint16_t)flags;
 }
 
-void yg_span_of_row(const struct yg_span_cols *cols, uint32_t row,
+void yg_ui_span_of_row(const struct yg_ui_span_cols *cols, uint32_t row,
                     struct yg_trace_span *ret_span) {
     *ret_span = (struct yg_trace_span){
-        .start_ns = yg_col_i64(&cols->time, row, 0),
-        .dur_ns = yg_col_i64(&cols->duration, row, 0),
-        .span_id = (uint64_t)yg_col_i64(&cols->span_id, row, 0),
-        .parent_id = (uint64_t)yg_col_i64(&cols->parent_id, row, 0),
-        .name = yg_col_str(&cols->name, row),
-        .resource = yg_col_str(&cols->resource, row),
-        .service = yg_col_str(&cols->service, row),
-        .type = yg_col_str(&cols->type, row),
-        .env = yg_col_str(&cols->env, row),
+        .start_ns = yg_ui_col_i64(&cols->time, row, 0),
+        .dur_ns = yg_ui_col_i64(&cols->duration, row, 0),
+        .span_id = (uint64_t)yg_ui_col_i64(&cols->span_id, row, 0),
+        .parent_id = (uint64_t)yg_ui_col_i64(&cols->parent_id, row, 0),
+        .name = yg_ui_col_str(&cols->name, row),
+        .resource = yg_ui_col_str(&cols->resource, row),
+        .service = yg_ui_col_str(&cols->service, row),
+        .type = yg_ui_col_str(&cols->type, row),
+        .env = yg_ui_col_str(&cols->env, row),
     };
     ret_span->flags = flags_of(cols, row, ret_span);
 }
@@ -95,7 +95,7 @@ static bool pooled(yg_str *text, struct yg_map *pool, struct yg_arena *arena) {
     return true;
 }
 
-bool yg_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool,
+bool yg_ui_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool,
                           struct yg_arena *arena) {
     return pooled(&span->name, pool, arena) && pooled(&span->resource, pool, arena) &&
            pooled(&span->service, pool, arena) && pooled(&span->type, pool, arena) &&
@@ -103,23 +103,36 @@ bool yg_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool,
 }
 
 // Without its parent at hand a span counts as an entry when it says itself that it serves somebody.
-static bool serves(const struct yg_span_cols *cols, uint32_t row) {
+static bool serves(const struct yg_ui_span_cols *cols, uint32_t row) {
     static const char *const kinds[] = {"server", "consumer", NULL};
     static const char *const types[] = {"web", "serverless", "worker", "queue", NULL};
-    yg_str kind = yg_col_str(&cols->kind, row);
+    yg_str kind = yg_ui_col_str(&cols->kind, row);
     if (kind.len > 0)
         return one_of(kind, kinds);
-    return one_of(yg_col_str(&cols->type, row), types);
+    return one_of(yg_ui_col_str(&cols->type, row), types);
 }
 
-bool yg_span_is_entry(const struct yg_span_cols *cols, const struct yg_map *rows_of,
-                      uint32_t row) {
-    int64_t parent_id = yg_col_i64(&cols->parent_id, row, 0);
+// Every row of the block, whether it is in the range or not: a parent may lie before it.
+void yg_ui_entries_index(struct yg_ui_entries *e, const struct yg_block *b,
+                         const struct yg_ui_span_cols *cols) {
+    yg_ui_entries_fini(e);
+    e->rows_of = YG_MAP(YG_MEM_QUERY, false);
+    for (uint32_t r = 0; r < b->row_count; r++) {
+        e->ids[r] = (uint64_t)yg_ui_col_i64(&cols->span_id, r, 0);
+        *yg_map_put(&e->rows_of, yg_str_n((const char *)&e->ids[r], 8), NULL) = r + 1;
+    }
+}
+
+void yg_ui_entries_fini(struct yg_ui_entries *e) { yg_map_fini(&e->rows_of); }
+
+bool yg_ui_span_is_entry(const struct yg_ui_span_cols *cols, const struct yg_ui_entries *e,
+                         uint32_t row) {
+    int64_t parent_id = yg_ui_col_i64(&cols->parent_id, row, 0);
     if (parent_id == 0)
         return true;
-    const uint64_t *parent = yg_map_get(rows_of, yg_str_n((const char *)&parent_id, 8));
+    const uint64_t *parent = yg_map_get(&e->rows_of, yg_str_n((const char *)&parent_id, 8));
     if (parent == NULL)
         return serves(cols, row);
-    return !yg_str_eq(yg_col_str(&cols->service, (uint32_t)*parent - 1),
-                      yg_col_str(&cols->service, row));
+    return !yg_str_eq(yg_ui_col_str(&cols->service, (uint32_t)*parent - 1),
+                      yg_ui_col_str(&cols->service, row));
 }

@@ -175,7 +175,7 @@ void yg_ui_status(struct yg_http_request *take_req) {
     struct yg_buf body = yg_api_buf();
     struct yg_json_writer w = YG_JSON_WRITER(&body);
     yg_jw_object(&w);
-    yg_jw_ki64(&w, "now_ms", yg_ns_to_ms(now_ns));
+    yg_jw_ki64(&w, "now_ms", yg_ui_ms(now_ns));
     yg_jw_kstr(&w, "version", YG_STR(YG_VERSION));
     yg_jw_ki64(&w, "uptime_s", (now_ns - api->started_ns) / YG_NS_PER_S);
     yg_jw_kbool(&w, "ready", atomic_load_explicit(&api->ready, memory_order_acquire));
