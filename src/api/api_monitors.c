@@ -483,16 +483,11 @@ static void monitor_list(struct yg_http_request *take_req) {
     yg_api_reply_err(take_req, &err);
 }
 
-static void api_validate(struct yg_http_request *take_req) {
-    yg_http_reply_text(take_req, 200, "application/json", YG_STR("{\"valid\":true}"));
-}
-
 #define HOOKS "/api/v1/integration/webhooks/configuration/webhooks"
 #define VARS "/api/v1/integration/webhooks/configuration/custom-variables"
 #define CHANNELS "/api/v1/integration/slack/configuration/accounts/{account}/channels"
 
 const struct yg_route yg_api_monitors_routes[] = {
-    {YG_GET, "/api/v1/validate", 0, YG_ACCESS_API_KEY, api_validate},
     {YG_GET, "/api/v1/monitor", 0, YG_ACCESS_FULL, monitor_list},
     {YG_POST, "/api/v1/monitor", YG_API_BODY_MAX, YG_ACCESS_FULL, monitor_create},
     {YG_POST, "/api/v1/monitor/validate", YG_API_BODY_MAX, YG_ACCESS_FULL, monitor_validate},

@@ -193,6 +193,47 @@ static yg_rc transition_of(struct work *w, struct plan *p, struct yg_transition_
     return plan_messages(w, p, t, err);
 }
 
+// A row of history without a change of state, so that its messages have one to hang on.
+static yg_rc audit_store(struct yg_monitors *ms, const struct monitor *m, const char *what,
+                         struct yg_arena *arena, struct yg_err *err) {
+    struct yg_notice n;
+    yg_notice_fill(ms, m, arena, &n);
+    n.audit = what;
+    n.at_ns = yg_now_ns(ms->clock);
+    n.from = n.to = m->overall;
+    struct yg_transition_record t = {.monitor_id = m->id,
+                                     .group = n.group,
+                                     .at_ns = n.at_ns,
+                                     .from = m->overall,
+                                     .to = m->overall,
+                                     .kind = yg_str_c(yg_notice_transition(&n))};
+    YG_TRY(yg_notice_messages(ms->meta, &n, silent_reason(m), arena, &t.messages, &t.message_count,
+                              err));
+    struct yg_monitor_change c = {.monitor_id = m->id, .transitions = &t, .transition_count = 1};
+    YG_TRY(yg_meta_monitor_apply(ms->meta, &c, 1, err));
+    if (ms->notifier)
+        yg_notifier_kick(ms->notifier);
+    return YG_OK;
+}
+
+yg_rc yg_monitors_audit(struct yg_monitors *ms, int64_t id, const char *what, struct yg_err *err) {
+    YG_CHECK(ms, YG_MONITORS_MAGIC);
+    yg_rc rc = YG_OK;
+    pthread_mutex_lock(&ms->lock);
+    struct monitor *m = yg_set_take(ms, id);
+    pthread_mutex_unlock(&ms->lock);
+    if (!m)
+        return yg_fail(err, YG_ENOTFOUND, "Monitor not found");
+    if (m->def && m->def->notify_audit) {
+        YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, ARENA_BYTES);
+        rc = audit_store(ms, m, what, arena, err);
+    }
+    pthread_mutex_lock(&ms->lock);
+    yg_set_give(ms, m);
+    pthread_mutex_unlock(&ms->lock);
+    return rc;
+}
+
 // ---------------------------------------------------------------- storing and installing
 
 static yg_rc store(struct work *w, struct yg_err *err) {

@@ -36,6 +36,7 @@ struct yg_notice {
     const struct yg_tag *scope_tags; // tags that the query's scope fixes: {{x.name}} falls back on
     uint32_t scope_tag_count;        // them
 
+    const char *audit; // not NULL: the monitor itself "was changed", no change of state
     enum yg_monitor_state from, to;
     bool is_repeat;
     bool has_value;
@@ -55,7 +56,7 @@ struct yg_notice {
     const struct yg_user *user;
 };
 
-// "Triggered", "Re-Triggered", "Warn", "Re-Warn", "No Data", "Re-No Data", "Recovered".
+// "Triggered", "Re-Triggered", "Warn", "Re-Warn", "No Data", "Re-No Data", "Recovered"; "Modified".
 const char *yg_notice_transition(const struct yg_notice *n);
 
 // Renders one template (§ message language in README.md) into arena. Never fails on what users wrote:

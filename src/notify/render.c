@@ -6,6 +6,8 @@
 #include "base/utf8.h"
 
 const char *yg_notice_transition(const struct yg_notice *n) {
+    if (n->audit)
+        return "Modified";
     switch (n->to) {
     case YG_STATE_ALERT:
         return n->is_repeat ? "Re-Triggered" : "Triggered";
@@ -96,9 +98,26 @@ yg_rc yg_handles_find(yg_str text, struct yg_arena *arena, const yg_str **ret_ha
     return YG_OK;
 }
 
+// Who changed what: names and handles stand as they were written, nothing is rendered.
+static yg_rc audit_render(const struct yg_notice *n, struct yg_arena *arena,
+                          struct yg_rendered *ret_rendered, struct yg_err *err) {
+    struct yg_rendered r = {0};
+    yg_str who = n->user ? n->user->handle : YG_STR("somebody");
+    r.title = yg_arena_printf(arena, "[Monitor Modified] %.*s", YG_STR_FMT(n->name));
+    r.text = yg_arena_printf(arena, "Monitor %.*s %s by %.*s.", YG_STR_FMT(n->name), n->audit,
+                             YG_STR_FMT(who));
+    if (!r.title.ptr || !r.text.ptr)
+        return yg_fail(err, YG_ENOMEM, "text of a message: no memory");
+    YG_TRY(yg_handles_find(n->message, arena, &r.handles, &r.handle_count, err));
+    *ret_rendered = r;
+    return YG_OK;
+}
+
 yg_rc yg_notice_render(const struct yg_notice *n, struct yg_arena *arena,
                        struct yg_rendered *ret_rendered, struct yg_err *err) {
     struct yg_rendered r = {0};
+    if (n->audit)
+        return audit_render(n, arena, ret_rendered, err);
     YG_TRY(title_render(n, arena, &r.title, err));
     yg_str message = n->message;
     if (n->is_repeat && n->escalation_message.len) {
