@@ -88,7 +88,8 @@ static bool has_parts(yg_str path, const yg_str *parts, uint32_t count, size_t *
     size_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
         yg_str rest = yg_str_sub(path, at, path.len);
-        if (rest.len <= parts[i].len || rest.ptr[parts[i].len] != '.' || !yg_str_starts(rest, parts[i]))
+        if (rest.len <= parts[i].len || rest.ptr[parts[i].len] != '.' ||
+            !yg_str_starts(rest, parts[i]))
             return false;
         at += parts[i].len + 1;
     }
@@ -160,8 +161,8 @@ void yg_event_put_tags(struct yg_json_writer *w, yg_str tags, yg_str source) {
         if (tag.len == 0)
             continue;
         yg_jw_str(w, tag);
-        source_seen |= yg_str_starts(tag, YG_STR("source:")) &&
-                       yg_str_eq(yg_str_sub(tag, 7, tag.len), source);
+        source_seen |=
+            yg_str_starts(tag, YG_STR("source:")) && yg_str_eq(yg_str_sub(tag, 7, tag.len), source);
     }
     char text[256];
     if (!source_seen) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Search over events for any track: request → query → page of items with a cursor.
 //
-// Source: recorded requests and answers of DataDog/datadog-api-client-typescript cassettes/v2/Logs_*, Spans_*, Events_*.
+// Source: recorded requests and answers of DataDog/datadog-api-client-typescript
+// cassettes/v2/Logs_*, Spans_*, Events_*.
 #include "api/api_events.h"
 
 #include <inttypes.h>
@@ -13,11 +14,14 @@
 #define PAGE_DEFAULT 10
 #define PAGE_MAX 1000
 #define CALL_MEMORY_BYTES (96u << 20)
-#define BAD_CURSOR "{'errors': [u\"input_validation_error(Field 'page' is invalid: invalid cursor)\"]}"
+#define BAD_CURSOR                                                                                 \
+    "{'errors': [u\"input_validation_error(Field 'page' is invalid: invalid cursor)\"]}"
 
 // ------------------------------------------------------------ begin, refuse, end
 
-static bool gone(void *arg) { return yg_http_gone(arg); }
+static bool gone(void *arg) {
+    return yg_http_gone(arg);
+}
 
 bool yg_event_begin(struct yg_http_request *take_req, const struct yg_event_family *family,
                     struct yg_event_call *ret_call) {
@@ -37,7 +41,9 @@ bool yg_event_begin(struct yg_http_request *take_req, const struct yg_event_fami
     return true;
 }
 
-void yg_event_end(struct yg_event_call *c) { yg_arena_destroy(c->arena); }
+void yg_event_end(struct yg_event_call *c) {
+    yg_arena_destroy(c->arena);
+}
 
 yg_rc yg_event_refuse(struct yg_event_call *c, struct yg_err *err, const char *field,
                       const char *fmt, ...) {
@@ -96,8 +102,7 @@ void yg_event_put_meta(struct yg_json_writer *w, const struct yg_event_call *c,
                        const struct yg_warnings *warnings) {
     char id[33];
     yg_api_request_id(id);
-    yg_jw_ki64(w, "elapsed",
-               (yg_mono_ns(&yg_clock_system) - c->req->mono_start_ns) / YG_NS_PER_MS);
+    yg_jw_ki64(w, "elapsed", (yg_mono_ns(&yg_clock_system) - c->req->mono_start_ns) / YG_NS_PER_MS);
     yg_jw_kstr(w, "request_id", yg_str_c(id));
     yg_jw_kstr(w, "status", YG_STR("done"));
     if (warnings->count == 0)
@@ -119,7 +124,8 @@ void yg_event_put_meta(struct yg_json_writer *w, const struct yg_event_call *c,
 // A string, or a number as its text; empty when absent.
 static yg_str text_member(const struct yg_json_node *node, const char *key) {
     const struct yg_json_node *v = yg_json_get(node, key);
-    if (yg_json_is(v, YG_JSON_STRING) || yg_json_is(v, YG_JSON_INT) || yg_json_is(v, YG_JSON_DOUBLE))
+    if (yg_json_is(v, YG_JSON_STRING) || yg_json_is(v, YG_JSON_INT) ||
+        yg_json_is(v, YG_JSON_DOUBLE))
         return v->str;
     return (yg_str){0};
 }
@@ -159,7 +165,8 @@ static bool index_exists(yg_str name) {
     return yg_str_eq_c(name, "main") || yg_str_eq_c(name, "*");
 }
 
-static yg_rc read_indexes(struct yg_event_call *c, const struct yg_json_node *indexes, struct yg_err *err) {
+static yg_rc read_indexes(struct yg_event_call *c, const struct yg_json_node *indexes,
+                          struct yg_err *err) {
     if (!yg_json_is(indexes, YG_JSON_ARRAY_BEGIN) || indexes->count == 0)
         return YG_OK;
     c->no_index = true;
@@ -247,8 +254,9 @@ static yg_rc read_cursor(struct yg_event_call *c, yg_str text, struct yg_err *er
 static yg_str make_cursor(const struct yg_event_call *c, const struct yg_row *row) {
     char id[YG_EVENT_ID_BYTES];
     yg_event_id(row, id);
-    yg_str json = yg_arena_printf(c->arena, "{\"after\":\"%s\",\"values\":[%" PRId64 ",%" PRId64 "]}",
-                                  id, row->sort_value, row->seq);
+    yg_str json =
+        yg_arena_printf(c->arena, "{\"after\":\"%s\",\"values\":[%" PRId64 ",%" PRId64 "]}", id,
+                        row->sort_value, row->seq);
     struct yg_buf out = YG_BUF(YG_MEM_QUERY, 512);
     yg_base64_put(&out, json, true);
     yg_str copy = yg_arena_str(c->arena, yg_buf_str(&out));

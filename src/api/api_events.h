@@ -8,9 +8,9 @@
 // How a family of event routes differs from the others.
 struct yg_event_family {
     enum yg_track track;
-    const char *list_path;      // of links.next
+    const char *list_path; // of links.next
     const char *content_type;
-    bool wrapped;               // bodies are {"data":{"type","attributes"}}, errors are objects
+    bool wrapped; // bodies are {"data":{"type","attributes"}}, errors are objects
     void (*put_item)(struct yg_json_writer *w, const struct yg_row *row);
 };
 
@@ -35,18 +35,23 @@ struct yg_event_call {
     char sort_value_text[24];
 };
 
-// {"errors":["invalid_argument(Field 'page.limit' is invalid: …)"]} or the object form of wrapped families.
-yg_rc yg_event_refuse(struct yg_event_call *c, struct yg_err *err, const char *field, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+// {"errors":["invalid_argument(Field 'page.limit' is invalid: …)"]} or the object form of wrapped
+// families.
+yg_rc yg_event_refuse(struct yg_event_call *c, struct yg_err *err, const char *field,
+                      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void yg_event_reply_err(struct yg_event_call *c, const struct yg_err *err);
 // query, from, to, indexes of `filter` (NULL = all defaults) into c->query.
-yg_rc yg_event_read_filter(struct yg_event_call *c, const struct yg_json_node *filter, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_event_read_filter(struct yg_event_call *c, const struct yg_json_node *filter,
+                           struct yg_err *err) YG_MUST_USE;
 // The body (its data.attributes when wrapped); type_name: what data.type must be.
-yg_rc yg_event_read_body(struct yg_event_call *c, const struct yg_json_node *root, const char *type_name,
-                         const struct yg_json_node **ret_attributes, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_event_read_body(struct yg_event_call *c, const struct yg_json_node *root,
+                         const char *type_name, const struct yg_json_node **ret_attributes,
+                         struct yg_err *err) YG_MUST_USE;
 // "elapsed", "request_id", "status", "warnings" members of an open meta object.
-void yg_event_put_meta(struct yg_json_writer *w, const struct yg_event_call *c, const struct yg_warnings *warnings);
-bool yg_event_begin(struct yg_http_request *take_req, const struct yg_event_family *family, struct yg_event_call *ret_call);
+void yg_event_put_meta(struct yg_json_writer *w, const struct yg_event_call *c,
+                       const struct yg_warnings *warnings);
+bool yg_event_begin(struct yg_http_request *take_req, const struct yg_event_family *family,
+                    struct yg_event_call *ret_call);
 void yg_event_reply(struct yg_event_call *c, struct yg_buf *take_json);
 void yg_event_end(struct yg_event_call *c); // frees what begin made; the request is not touched
 
@@ -55,7 +60,8 @@ void yg_event_end(struct yg_event_call *c); // frees what begin made; the reques
 #define YG_EVENT_ID_BYTES 25
 // Stable id of a row: base64url of version, time and number.
 void yg_event_id(const struct yg_row *row, char out[YG_EVENT_ID_BYTES]);
-// Members of an open object: the row's "@" attributes as nested objects. extra_* are put first when not NULL.
+// Members of an open object: the row's "@" attributes as nested objects. extra_* are put first when
+// not NULL.
 void yg_event_put_attributes(struct yg_json_writer *w, const struct yg_row *row);
 void yg_event_put_value(struct yg_json_writer *w, const struct yg_value *v);
 bool yg_event_has_attributes(const struct yg_row *row);

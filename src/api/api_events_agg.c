@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Aggregation over events for any track: request → computes and groups → buckets.
 //
-// Source: recorded answers of DataDog/datadog-api-client-typescript cassettes/v2/Logs_*, Spans_*, CI-Visibility-*;
-// its packages/datadog-api-client-v2/models/LogsGroupBy.ts for limits.
+// Source: recorded answers of DataDog/datadog-api-client-typescript cassettes/v2/Logs_*, Spans_*,
+// CI-Visibility-*; its packages/datadog-api-client-v2/models/LogsGroupBy.ts for limits.
 #include "api/api_events.h"
 
 #include <inttypes.h>
@@ -127,7 +127,8 @@ static yg_rc read_sort(struct request *r, const struct yg_json_node *node, uint3
     if (!yg_json_is(sort, YG_JSON_OBJECT_BEGIN))
         return YG_OK;
     yg_str type = member(sort, "type"), order = member(sort, "order");
-    bool measure = yg_str_eq_c(type, "measure") || (type.len == 0 && member(sort, "aggregation").len);
+    bool measure =
+        yg_str_eq_c(type, "measure") || (type.len == 0 && member(sort, "aggregation").len);
     g->sort_alphabetical = !measure;
     g->sort_ascending = order.len ? yg_str_eq_c(order, "asc") : g->sort_alphabetical;
     if (type.len > 0 && !measure && !yg_str_eq_c(type, "alphabetical"))
@@ -158,13 +159,15 @@ static yg_rc read_group(struct request *r, const struct yg_json_node *node, uint
     struct yg_group_by *g = &r->groups[idx];
     struct yg_err reason = {0};
     r->facets[idx] = member(node, "facet");
-    if (yg_field_parse(r->facets[idx], r->call.query.track, r->call.arena, &g->facet, &reason) != YG_OK)
+    if (yg_field_parse(r->facets[idx], r->call.query.track, r->call.arena, &g->facet, &reason) !=
+        YG_OK)
         return refuse_group(r, err, idx, "facet", reason.text);
     YG_TRY(read_histogram(r, node, idx, err));
     YG_TRY(read_sort(r, node, idx, err));
     const struct yg_json_node *limit = yg_json_get(node, "limit");
     int64_t n = yg_json_i64_or(limit, g->histogram ? HISTOGRAM_MAX : 10);
-    if (n < 1 || n > GROUP_PRODUCT_MAX || (limit && limit->kind != YG_JSON_INT && limit->kind != YG_JSON_NULL))
+    if (n < 1 || n > GROUP_PRODUCT_MAX ||
+        (limit && limit->kind != YG_JSON_INT && limit->kind != YG_JSON_NULL))
         return refuse_group(r, err, idx, "limit", "1 to 10000 is allowed");
     g->limit = (uint32_t)n;
     const struct yg_json_node *missing = yg_json_get(node, "missing");
@@ -204,8 +207,9 @@ static yg_rc read_cursor(struct request *r, yg_str text, struct yg_err *err) {
         yg_json_parse(json, r->call.arena, &root, NULL) == YG_OK)
         offset = yg_json_i64_or(yg_json_get(root, "offset"), -1);
     if (offset < 0 || offset > GROUP_PRODUCT_MAX)
-        return yg_fail(err, YG_EINPUT, "{'errors': [u\"input_validation_error(Field 'page' is "
-                                       "invalid: invalid cursor)\"]}");
+        return yg_fail(err, YG_EINPUT,
+                       "{'errors': [u\"input_validation_error(Field 'page' is "
+                       "invalid: invalid cursor)\"]}");
     r->offset = (uint32_t)offset;
     return YG_OK;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tree → flat steps over bitmap registers, cheapest conditions first.
 //
-// Register 0 holds the rows in question (live, within the time range). A step writes register `out` and needs to be
-// right only for the rows of register `mask`: so the later conditions of an AND look only at rows that passed the
-// earlier ones, and are skipped when none did (`jump`).
+// Register 0 holds the rows in question (live, within the time range). A step writes register `out`
+// and needs to be right only for the rows of register `mask`: so the later conditions of an AND
+// look only at rows that passed the earlier ones, and are skipped when none did (`jump`).
 #include "filter/steps.h"
 
 #define FILTER_ARENA_BYTES (16u << 20)
@@ -66,7 +66,8 @@ static int by_cost(const void *a, const void *b) {
 }
 
 // Depth is the parser's limit.
-static yg_rc plan_tree(struct compiler *c, const struct yg_node *n, struct yg_plan_node **ret_node) {
+static yg_rc plan_tree(struct compiler *c, const struct yg_node *n,
+                       struct yg_plan_node **ret_node) {
     struct yg_filter *f = c->f;
     struct yg_plan_node *p = YG_NEW(f->arena, struct yg_plan_node);
     if (p == NULL)
@@ -76,7 +77,8 @@ static yg_rc plan_tree(struct compiler *c, const struct yg_node *n, struct yg_pl
     if (is_condition(n->kind)) {
         struct yg_leaf *leaf = YG_NEW(f->arena, struct yg_leaf);
         if (leaf == NULL || !YG_ARENA_GROW(f->arena, f->leaves, f->leaf_count, c->leaf_cap))
-            return yg_fail(c->err, YG_ENOMEM, "no memory for a filter of %u conditions", f->leaf_count);
+            return yg_fail(c->err, YG_ENOMEM, "no memory for a filter of %u conditions",
+                           f->leaf_count);
         YG_TRY(yg_leaf_compile(n, f->arena, leaf, c->err));
         p->leaf = f->leaf_count;
         f->leaves[f->leaf_count++] = leaf;
@@ -101,7 +103,8 @@ static yg_rc plan_tree(struct compiler *c, const struct yg_node *n, struct yg_pl
 static yg_rc compile_node(struct compiler *c, const struct yg_plan_node *n, uint32_t out,
                           uint32_t mask);
 
-// out = child0; then per child: skip the rest when out is empty, next register = child, out &= next.
+// out = child0; then per child: skip the rest when out is empty, next register = child, out &=
+// next.
 static yg_rc compile_and(struct compiler *c, const struct yg_plan_node *n, uint32_t out,
                          uint32_t mask) {
     uint32_t *jumps = YG_NEW_N(c->f->arena, uint32_t, n->child_count + 1);
@@ -112,7 +115,8 @@ static yg_rc compile_and(struct compiler *c, const struct yg_plan_node *n, uint3
     for (uint32_t i = 1; i < n->child_count; i++) {
         YG_TRY(add_step(c, (struct yg_step){.op = YG_STEP_JUMP_IF_NONE, .out = out}, &jumps[i]));
         YG_TRY(compile_node(c, n->children[i], out + 1, out));
-        YG_TRY(add_step(c, (struct yg_step){.op = YG_STEP_AND, .out = out, .other = out + 1}, NULL));
+        YG_TRY(
+            add_step(c, (struct yg_step){.op = YG_STEP_AND, .out = out, .other = out + 1}, NULL));
     }
     for (uint32_t i = 1; i < n->child_count; i++)
         c->f->steps[jumps[i]].jump = c->f->step_count;
@@ -152,8 +156,9 @@ static yg_rc compile_node(struct compiler *c, const struct yg_plan_node *n, uint
     case YG_NODE_TOKEN:
     case YG_NODE_PHRASE:
     case YG_NODE_FULLTEXT:
-        return add_step(c, (struct yg_step){.op = YG_STEP_LEAF, .out = out, .mask = mask,
-                                            .leaf = n->leaf}, NULL);
+        return add_step(
+            c, (struct yg_step){.op = YG_STEP_LEAF, .out = out, .mask = mask, .leaf = n->leaf},
+            NULL);
     case YG_NODE_KIND_COUNT:
         break;
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a field name means: the columns, tags and JSON paths that may hold its values, and reading those.
+// What a field name means: the columns, tags and JSON paths that may hold its values, and reading
+// those.
 //
-// Source: DataDog/documentation content/en/tracing/trace_explorer/query_syntax.md and logs/explorer/search_syntax.md
-// (reserved attributes per track).
+// Source: DataDog/documentation content/en/tracing/trace_explorer/query_syntax.md and
+// logs/explorer/search_syntax.md (reserved attributes per track).
 #include "filter/internal.h"
 
 #include <inttypes.h>
@@ -138,7 +139,8 @@ static void emit_scalar(struct scalars *s, const struct yg_json_token *t) {
     s->fn(s->ctx, &v);
 }
 
-// The rest of `path` below member `key`; false when the path does not lead there. Keys may hold dots themselves.
+// The rest of `path` below member `key`; false when the path does not lead there. Keys may hold
+// dots themselves.
 static bool path_below(yg_str path, yg_str key, yg_str *ret_rest) {
     if (!yg_str_starts(path, key))
         return false;
@@ -152,7 +154,8 @@ static bool path_below(yg_str path, yg_str key, yg_str *ret_rest) {
     return true;
 }
 
-// Walks the value that begins with t. False when the text ends or is broken. Depth: the reader's limit.
+// Walks the value that begins with t. False when the text ends or is broken. Depth: the reader's
+// limit.
 static bool walk_value(struct scalars *s, const struct yg_json_token *t, yg_str path);
 
 static bool walk_object(struct scalars *s, yg_str path) {
@@ -166,8 +169,7 @@ static bool walk_object(struct scalars *s, yg_str path) {
             return false;
         yg_str rest = {0};
         bool wanted = s->deep || (path.len > 0 && path_below(path, key.str, &rest));
-        if (wanted ? !walk_value(s, &value, rest)
-                   : yg_json_skip(&s->reader, &value, NULL) != YG_OK)
+        if (wanted ? !walk_value(s, &value, rest) : yg_json_skip(&s->reader, &value, NULL) != YG_OK)
             return false;
     }
 }
@@ -248,8 +250,8 @@ static yg_rc view_add(struct yg_field_view *view, const struct yg_source *source
     uint32_t room = (uint32_t)(sizeof(view->sources) / sizeof(view->sources[0]));
     for (uint32_t i = 0; i < count && view->count < room; i++)
         if (source_type_fits(source->kind, vecs[i]->type))
-            view->sources[view->count++] = (struct yg_field_source){
-                .vec = vecs[i], .kind = source->kind, .key = source->key};
+            view->sources[view->count++] =
+                (struct yg_field_source){.vec = vecs[i], .kind = source->kind, .key = source->key};
     return YG_OK;
 }
 
@@ -361,9 +363,9 @@ static const struct {
     const char *from;
     const char *to;
 } status_words[] = {
-    {"warning", "warn"},    {"err", "error"},      {"information", "info"},
+    {"warning", "warn"},       {"err", "error"},     {"information", "info"},
     {"informational", "info"}, {"crit", "critical"}, {"emerg", "emergency"},
-    {"fatal", "emergency"}, {"trace", "debug"},    {"verbose", "debug"},
+    {"fatal", "emergency"},    {"trace", "debug"},   {"verbose", "debug"},
     {"success", "ok"},
 };
 

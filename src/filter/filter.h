@@ -63,8 +63,8 @@ struct yg_field_view {
     uint32_t count;
     struct yg_arena *arena; // of the block: strings taken out of JSON live there
 };
-yg_rc yg_field_view_open(const struct yg_field *field, struct yg_block *b, struct yg_field_view *ret_view,
-                         struct yg_err *err) YG_MUST_USE;
+yg_rc yg_field_view_open(const struct yg_field *field, struct yg_block *b,
+                         struct yg_field_view *ret_view, struct yg_err *err) YG_MUST_USE;
 void yg_field_view_values(const struct yg_field_view *view, uint32_t row,
                           void (*fn)(void *ctx, const struct yg_value *v), void *ctx);
 // Text of a value as facets show it: numbers shortest, booleans true/false, ids 32 hex digits. Into

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to filter: text patterns, leaves of a compiled filter, and the columns that answer a field.
+// Private to filter: text patterns, leaves of a compiled filter, and the columns that answer a
+// field.
 #ifndef YG_FILTER_INTERNAL_H
 #define YG_FILTER_INTERNAL_H
 
@@ -22,8 +23,8 @@ struct yg_piece {
 };
 #define YG_CP_ANY UINT32_MAX
 
-// A compiled pattern. Anchored at both ends unless open_start/open_end. `token`: searched for anywhere, ends at the
-// borders of tokens (unless open), and '*' does not run over blanks.
+// A compiled pattern. Anchored at both ends unless open_start/open_end. `token`: searched for
+// anywhere, ends at the borders of tokens (unless open), and '*' does not run over blanks.
 struct yg_pattern {
     struct yg_piece *pieces;
     uint32_t count;
@@ -36,7 +37,8 @@ struct yg_pattern {
 yg_rc yg_pattern_compile(yg_str text, bool wild, bool nocase, bool token, struct yg_arena *arena,
                          struct yg_pattern *ret_pattern, struct yg_err *err) YG_MUST_USE;
 bool yg_pattern_match(const struct yg_pattern *p, yg_str s);
-// Offset of needle in s at or after from; SIZE_MAX when absent. nocase: ASCII letters, needle lower case.
+// Offset of needle in s at or after from; SIZE_MAX when absent. nocase: ASCII letters, needle lower
+// case.
 size_t yg_text_find(yg_str s, yg_str needle, size_t from);
 size_t yg_text_find_nocase(yg_str s, yg_str needle, size_t from);
 // Whole strings without case, by code point.
@@ -44,9 +46,10 @@ bool yg_text_eq_nocase(yg_str a, yg_str b);
 
 // ------------------------------------------------------------ fields (field.c)
 
-// Calls fn for the scalars of a JSON text: below `path` (dotted, empty = the value itself), arrays element by element.
-// deep: scalars at any depth. An object where a scalar was looked for is reported as a JSON value (its raw text).
-// Strings live in arena. A text that is no JSON gives nothing.
+// Calls fn for the scalars of a JSON text: below `path` (dotted, empty = the value itself), arrays
+// element by element. deep: scalars at any depth. An object where a scalar was looked for is
+// reported as a JSON value (its raw text). Strings live in arena. A text that is no JSON gives
+// nothing.
 void yg_json_scalars(yg_str json, yg_str path, bool deep, struct yg_arena *arena,
                      void (*fn)(void *ctx, const struct yg_value *v), void *ctx);
 // Next "key:value" (or bare) tag of a tag set.
@@ -68,7 +71,8 @@ yg_rc yg_field_sources(const struct yg_field *field, struct yg_arena *arena,
                        struct yg_source out[YG_SOURCES_MAX], uint32_t *ret_count,
                        struct yg_err *err) YG_MUST_USE;
 
-// "warning" → "warn", "ERR" → "error"; other words in lower case. out holds the result when it had to be made.
+// "warning" → "warn", "ERR" → "error"; other words in lower case. out holds the result when it had
+// to be made.
 #define YG_STATUS_BYTES 32
 yg_str yg_status_canonical(yg_str s, char out[YG_STATUS_BYTES]);
 
@@ -78,11 +82,11 @@ struct yg_leaf {
     enum yg_node_kind kind;
     const struct yg_source *sources;
     uint32_t source_count;
-    bool status; // values are status words
+    bool status;       // values are status words
     yg_str field_name; // EXISTS on an attribute: "@a" also finds columns "@a.…"
     bool prefix_exists;
-    yg_str text; // TERM (status: canonical)
-    struct yg_pattern exact; // GLOB with case
+    yg_str text;              // TERM (status: canonical)
+    struct yg_pattern exact;  // GLOB with case
     struct yg_pattern folded; // TERM, GLOB without case; TOKEN, PHRASE, FULLTEXT
     bool has_i64, has_f64, has_bits;
     int64_t i64;

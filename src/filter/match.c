@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One condition against one value of each type: what a filter's leaf says of text, numbers, ids, JSON and tag sets.
+// One condition against one value of each type: what a filter's leaf says of text, numbers, ids,
+// JSON and tag sets.
 #include "filter/internal.h"
 
 #include <arpa/inet.h>
@@ -161,7 +162,8 @@ bool yg_leaf_i64(const struct yg_leaf *l, int64_t v, bool is_id) {
         for (uint32_t i = 0; is_id && i < l->bits_count; i++)
             if (l->bits[i] == v)
                 return true;
-        return !is_id && ((l->has_i64 && l->i64 == v) || (!l->has_i64 && l->has_f64 && l->f64 == (double)v));
+        return !is_id &&
+               ((l->has_i64 && l->i64 == v) || (!l->has_i64 && l->has_f64 && l->f64 == (double)v));
     }
     if (l->kind == YG_NODE_RANGE)
         return l->numeric && range_f64(l, (double)v);
@@ -298,7 +300,8 @@ static bool is_bits_column(const struct yg_field *f) {
 
 static yg_rc leaf_text(struct yg_leaf *l, const struct yg_node *n, struct yg_arena *arena,
                        struct yg_err *err) {
-    bool token = n->kind == YG_NODE_TOKEN || n->kind == YG_NODE_PHRASE || n->kind == YG_NODE_FULLTEXT;
+    bool token =
+        n->kind == YG_NODE_TOKEN || n->kind == YG_NODE_PHRASE || n->kind == YG_NODE_FULLTEXT;
     bool wild = n->kind == YG_NODE_GLOB || n->wild;
     yg_str text = n->text;
     char out[YG_STATUS_BYTES];
@@ -326,11 +329,12 @@ static yg_rc leaf_range(struct yg_leaf *l, const struct yg_node *n, struct yg_ar
     l->hi_open = n->hi_open;
     l->lo = n->lo_f64;
     l->hi = n->hi_f64;
-    l->numeric = (!n->has_lo || n->lo_numeric) && (!n->has_hi || n->hi_numeric) &&
-                 (n->has_lo || n->has_hi);
+    l->numeric =
+        (!n->has_lo || n->lo_numeric) && (!n->has_hi || n->hi_numeric) && (n->has_lo || n->has_hi);
     l->lo_text = yg_arena_str(arena, n->lo_text);
     l->hi_text = yg_arena_str(arena, n->hi_text);
-    if ((l->lo_text.ptr == NULL && n->lo_text.len > 0) || (l->hi_text.ptr == NULL && n->hi_text.len > 0))
+    if ((l->lo_text.ptr == NULL && n->lo_text.len > 0) ||
+        (l->hi_text.ptr == NULL && n->hi_text.len > 0))
         return yg_fail(err, YG_ENOMEM, "no memory for a range");
     return YG_OK;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a leaf found out about the entries of a dictionary, kept for the next granules of the stripe.
+// What a leaf found out about the entries of a dictionary, kept for the next granules of the
+// stripe.
 #include "filter/steps.h"
 
 #include "base/hash.h"

@@ -172,7 +172,8 @@ static yg_rc run_column(struct leaf_run *x, yg_str name, struct yg_err *err) {
 }
 
 // Columns come once per (name, type): a name is run when it is met first.
-static yg_rc run_named_columns(struct leaf_run *x, bool (*fits)(const struct yg_leaf *l, yg_str name),
+static yg_rc run_named_columns(struct leaf_run *x,
+                               bool (*fits)(const struct yg_leaf *l, yg_str name),
                                struct yg_err *err) {
     struct yg_source source = {.kind = YG_SOURCE_COLUMN};
     yg_str name, last = {0};
@@ -208,8 +209,12 @@ static void run_index(const struct leaf_run *x) {
 
 yg_rc yg_leaf_run(struct yg_filter *f, uint32_t leaf, struct yg_block *b, const uint64_t *mask,
                   uint64_t *out, struct yg_err *err) {
-    struct leaf_run x = {.f = f, .leaf = f->leaves[leaf], .memos = &f->memos[leaf],
-                         .b = b, .mask = mask, .out = out};
+    struct leaf_run x = {.f = f,
+                         .leaf = f->leaves[leaf],
+                         .memos = &f->memos[leaf],
+                         .b = b,
+                         .mask = mask,
+                         .out = out};
     yg_bits_zero(out, b->row_count);
     if (x.leaf->kind == YG_NODE_FULLTEXT)
         return run_named_columns(&x, fits_fulltext, err);

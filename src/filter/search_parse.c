@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search language: text → tree. A recursive-descent reader over bytes; columns in errors count characters.
+// The search language: text → tree. A recursive-descent reader over bytes; columns in errors count
+// characters.
 //
 // Reading order: parse_or → parse_and → parse_unary → parse_atom → parse_field/parse_value.
-// Wider than the recorded grammar where that is harmless: ':' may stand unescaped inside a value, ranges and
-// comparisons may stand inside a value group, a blank may follow a comparison sign.
+// Wider than the recorded grammar where that is harmless: ':' may stand unescaped inside a value,
+// ranges and comparisons may stand inside a value group, a blank may follow a comparison sign.
 // Source: DataDog/documentation content/en/logs/explorer/search_syntax.md.
 #include "filter/internal.h"
 
@@ -40,10 +41,16 @@ static yg_rc fail_at(struct parser *p, size_t at, const char *what) {
     return yg_fail(p->err, YG_EINPUT, "%s (column %zu)", what, column);
 }
 
-static bool at_end(const struct parser *p) { return p->pos >= p->in.len; }
-static char peek(const struct parser *p) { return at_end(p) ? '\0' : p->in.ptr[p->pos]; }
+static bool at_end(const struct parser *p) {
+    return p->pos >= p->in.len;
+}
+static char peek(const struct parser *p) {
+    return at_end(p) ? '\0' : p->in.ptr[p->pos];
+}
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static bool skip_blanks(struct parser *p) {
     size_t from = p->pos;
@@ -222,8 +229,8 @@ static bool parse_number(yg_str s, double *ret_value) {
     static const struct {
         const char *unit;
         double ns;
-    } units[] = {{"ns", 1},        {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
-                 {"ms", 1e6},      {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
+    } units[] = {{"ns", 1},   {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
+                 {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
     if (yg_str_to_f64(s, ret_value))
         return true;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
@@ -281,7 +288,8 @@ static yg_rc read_bound(struct parser *p, size_t open_at, struct word *ret_word)
     return YG_OK;
 }
 
-static yg_rc parse_range(struct parser *p, const struct yg_field *field, struct yg_node **ret_node) {
+static yg_rc parse_range(struct parser *p, const struct yg_field *field,
+                         struct yg_node **ret_node) {
     size_t open_at = p->pos;
     bool lo_open = peek(p) == '{';
     struct word lo, hi;

@@ -121,7 +121,8 @@ static void put_node(const struct yg_node *n, struct yg_buf *out) {
         put_cidr(n, out);
         break;
     case YG_NODE_TOKEN:
-        if (yg_str_eq_c(n->text, "AND") || yg_str_eq_c(n->text, "OR") || yg_str_eq_c(n->text, "NOT"))
+        if (yg_str_eq_c(n->text, "AND") || yg_str_eq_c(n->text, "OR") ||
+            yg_str_eq_c(n->text, "NOT"))
             yg_buf_putc(out, '\\'); // a word, no operator
         put_word(n->text, n->wild, out);
         break;

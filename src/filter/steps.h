@@ -50,8 +50,8 @@ void yg_memo_table_fini(struct yg_memo_table *t);
 // The tree as the filter keeps it: compiled into steps, and asked directly by yg_filter_may_match.
 struct yg_plan_node {
     enum yg_node_kind kind;
-    uint32_t cost;   // lower runs first within an AND
-    uint32_t leaf;   // index, for conditions
+    uint32_t cost; // lower runs first within an AND
+    uint32_t leaf; // index, for conditions
     struct yg_plan_node **children;
     uint32_t child_count;
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding text in text: two-byte SSE2 search, case folding by code point, patterns with wildcards and token borders.
+// Finding text in text: two-byte SSE2 search, case folding by code point, patterns with wildcards
+// and token borders.
 //
-// Reading order: yg_text_find (kernel), piece_at/piece_find (one stretch without '*'), yg_pattern_match.
-// ASCII needles without case run on bytes; a text that holds one of the few letters outside ASCII that fold into it
-// (U+0130, U+017F, U+212A) is searched again by code point, so the fast way never misses what the slow one finds.
+// Reading order: yg_text_find (kernel), piece_at/piece_find (one stretch without '*'),
+// yg_pattern_match. ASCII needles without case run on bytes; a text that holds one of the few
+// letters outside ASCII that fold into it (U+0130, U+017F, U+212A) is searched again by code point,
+// so the fast way never misses what the slow one finds.
 #include "filter/internal.h"
 
 #include <emmintrin.h>
@@ -41,8 +43,12 @@ size_t yg_text_find(yg_str s, yg_str needle, size_t from) {
     return NOT_FOUND;
 }
 
-static inline char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-static inline char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; }
+static inline char ascii_lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+static inline char ascii_upper(char c) {
+    return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+}
 
 static bool ascii_eq_nocase(const char *text, const char *lower, size_t len) {
     for (size_t i = 0; i < len; i++)
@@ -101,7 +107,8 @@ bool yg_text_eq_nocase(yg_str a, yg_str b) {
 
 // Scripts that are written without blanks: a word may stand anywhere in a run of them.
 static bool is_unspaced(uint32_t cp) {
-    return (cp >= 0x2e80 && cp <= 0x9fff) || (cp >= 0x0e00 && cp <= 0x0eff) || // CJK, kana; Thai, Lao
+    return (cp >= 0x2e80 && cp <= 0x9fff) ||
+           (cp >= 0x0e00 && cp <= 0x0eff) || // CJK, kana; Thai, Lao
            (cp >= 0x1000 && cp <= 0x109f) || (cp >= 0x1780 && cp <= 0x17ff) || // Myanmar, Khmer
            (cp >= 0xac00 && cp <= 0xd7af) || (cp >= 0xf900 && cp <= 0xfaff) || // Hangul, CJK
            (cp >= 0xff66 && cp <= 0xff9f) || (cp >= 0x20000 && cp <= 0x3ffff);

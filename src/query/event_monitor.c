@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Event-platform monitor queries: logs("…").index("…").rollup("count").by("a,b").last("5m") > 2, and formula("…").
+// Event-platform monitor queries: logs("…").index("…").rollup("count").by("a,b").last("5m") > 2,
+// and formula("…").
 //
-// Source: recorded requests and answers of DataDog/datadog-api-client-typescript cassettes/v1/Monitors_*.
+// Source: recorded requests and answers of DataDog/datadog-api-client-typescript
+// cassettes/v1/Monitors_*.
 #include "query/query.h"
 
 #include <math.h>
@@ -33,7 +35,9 @@ static yg_rc fail_at(struct parser *p, size_t at, const char *what) {
     return yg_fail(p->err, YG_EINPUT, INVALID ": %s (column %zu)", what, column);
 }
 
-static char peek(const struct parser *p) { return p->pos < p->in.len ? p->in.ptr[p->pos] : '\0'; }
+static char peek(const struct parser *p) {
+    return p->pos < p->in.len ? p->in.ptr[p->pos] : '\0';
+}
 
 static void skip_blanks(struct parser *p) {
     while (p->pos < p->in.len && (peek(p) == ' ' || (peek(p) >= '\t' && peek(p) <= '\r')))
@@ -88,15 +92,17 @@ static yg_rc read_string(struct parser *p, bool bare_allowed, yg_str *ret_str) {
 static yg_rc expect(struct parser *p, char c) {
     skip_blanks(p);
     if (peek(p) != c)
-        return fail_at(p, p->pos, c == ')' ? "a closing bracket is expected here"
-                                           : "an opening bracket is expected here");
+        return fail_at(p, p->pos,
+                       c == ')' ? "a closing bracket is expected here"
+                                : "an opening bracket is expected here");
     p->pos++;
     skip_blanks(p);
     return YG_OK;
 }
 
 // ("a", "b") → list. The name before was read.
-static yg_rc read_args(struct parser *p, bool bare_allowed, yg_str args[LIST_MAX], uint32_t *count) {
+static yg_rc read_args(struct parser *p, bool bare_allowed, yg_str args[LIST_MAX],
+                       uint32_t *count) {
     YG_TRY(expect(p, '('));
     *count = 0;
     while (peek(p) != ')') {
@@ -115,7 +121,8 @@ static yg_rc read_args(struct parser *p, bool bare_allowed, yg_str args[LIST_MAX
     return YG_OK;
 }
 
-static yg_rc keep_list(struct parser *p, const yg_str *items, uint32_t count, const yg_str **ret_list) {
+static yg_rc keep_list(struct parser *p, const yg_str *items, uint32_t count,
+                       const yg_str **ret_list) {
     yg_str *list = YG_NEW_N(p->arena, yg_str, count + 1);
     if (list == NULL)
         return yg_fail(p->err, YG_ENOMEM, "no memory for a monitor query");
@@ -181,15 +188,16 @@ static yg_rc call_last(struct parser *p) {
         !yg_interval_parse(args[0], &p->m->window_ns))
         return fail_at(p, at + 1, "last() takes a time such as \"5m\", \"1h\" or \"1d\"");
     if (p->m->window_ns > days_max * 86400 * YG_NS_PER_S)
-        return fail_at(p, at + 1, p->m->is_formula ? "last() goes back at most 31 days"
-                                                   : "last() goes back at most 2 days");
+        return fail_at(p, at + 1,
+                       p->m->is_formula ? "last() goes back at most 31 days"
+                                        : "last() goes back at most 2 days");
     p->m->last = args[0];
     return YG_OK;
 }
 
 // Calls that are kept by name: their arguments are read over, strings respected.
 static yg_rc call_other(struct parser *p, yg_str name) {
-    static const char *const known[] = {"current", "source", "new", "impact",
+    static const char *const known[] = {"current", "source", "new",      "impact",
                                         "anomaly", "change", "forecast", "weighted"};
     size_t i = 0, n = sizeof(known) / sizeof(known[0]), at = p->pos;
     while (i < n && !yg_str_eq_c(name, known[i]))
@@ -236,11 +244,13 @@ static yg_rc parse_calls(struct parser *p) {
 
 // ------------------------------------------------------------ head and tail
 
-static const char *const compare_texts[] = {[YG_CMP_LT] = "<",  [YG_CMP_LE] = "<=",
-                                            [YG_CMP_GT] = ">",  [YG_CMP_GE] = ">=",
-                                            [YG_CMP_EQ] = "==", [YG_CMP_NE] = "!="};
+static const char *const compare_texts[] = {
+    [YG_CMP_LT] = "<",  [YG_CMP_LE] = "<=", [YG_CMP_GT] = ">",
+    [YG_CMP_GE] = ">=", [YG_CMP_EQ] = "==", [YG_CMP_NE] = "!="};
 
-const char *yg_compare_text(enum yg_compare op) { return compare_texts[op]; }
+const char *yg_compare_text(enum yg_compare op) {
+    return compare_texts[op];
+}
 
 bool yg_compare_holds(enum yg_compare op, double value, double threshold) {
     switch (op) {
@@ -300,7 +310,8 @@ static yg_rc finish_search(struct parser *p, size_t search_at) {
                    ? yg_fail(p->err, YG_EINPUT, INVALID ": in the search: %s", local.text)
                    : yg_fail(p->err, local.rc, "%s", local.text);
     m->filter = m->has_track ? tree : NULL;
-    yg_rc rc = yg_aggregation_parse(m->method, m->measure, options.track, p->arena, &m->compute, &local);
+    yg_rc rc =
+        yg_aggregation_parse(m->method, m->measure, options.track, p->arena, &m->compute, &local);
     if (rc != YG_OK)
         return yg_fail(p->err, rc, INVALID ": rollup: %s", local.text);
     return YG_OK;
@@ -388,8 +399,10 @@ yg_rc yg_event_monitor_window(struct yg_store *store, const struct yg_event_moni
             tags[k] = yg_arena_printf(arena, "%.*s:%.*s", YG_STR_FMT(m->by[k]),
                                       YG_STR_FMT(agg.buckets[i].by[k]));
         const struct yg_agg_value *v = &agg.buckets[i].computes[0];
-        values[i] = (struct yg_window_value){.group_tags = tags, .group_count = m->by_count,
-                                             .value = v->value, .has_value = v->has_value};
+        values[i] = (struct yg_window_value){.group_tags = tags,
+                                             .group_count = m->by_count,
+                                             .value = v->value,
+                                             .has_value = v->has_value};
     }
     if (agg.count > 1)
         qsort(values, agg.count, sizeof(values[0]), largest_first);

@@ -100,13 +100,16 @@ bool yg_query_time_parse(yg_str s, int64_t now_ns, int64_t *ret_ns);
 // "5m", "30s", "1h", "1d", "1w" → ns; plain digits are ms.
 bool yg_interval_parse(yg_str s, int64_t *ret_ns);
 
-// "count", "cardinality", "avg", "sum", "min", "max", "median", "pc75", "pc90", "pc95", "pc98", "pc99" and the metric they
-// are of (empty for count) → compute (total). EINPUT: not known, or a metric is missing.
-yg_rc yg_aggregation_parse(yg_str aggregation, yg_str metric, enum yg_track track, struct yg_arena *arena,
-                           struct yg_compute *ret_compute, struct yg_err *err) YG_MUST_USE;
-// Data sources of the query API and the events monitors: YG_OK with the track; ENOTFOUND for one that clients know but
-// yagura does not keep yet ("rum", "ci_tests" …); EINPUT for any other name.
-yg_rc yg_data_source_track(yg_str data_source, enum yg_track *ret_track, struct yg_err *err) YG_MUST_USE;
+// "count", "cardinality", "avg", "sum", "min", "max", "median", "pc75", "pc90", "pc95", "pc98",
+// "pc99" and the metric they are of (empty for count) → compute (total). EINPUT: not known, or a
+// metric is missing.
+yg_rc yg_aggregation_parse(yg_str aggregation, yg_str metric, enum yg_track track,
+                           struct yg_arena *arena, struct yg_compute *ret_compute,
+                           struct yg_err *err) YG_MUST_USE;
+// Data sources of the query API and the events monitors: YG_OK with the track; ENOTFOUND for one
+// that clients know but yagura does not keep yet ("rum", "ci_tests" …); EINPUT for any other name.
+yg_rc yg_data_source_track(yg_str data_source, enum yg_track *ret_track,
+                           struct yg_err *err) YG_MUST_USE;
 
 // ---- event queries as series (v2 query API, formulas of monitors): result types of query/metric.h
 struct yg_metric_result;

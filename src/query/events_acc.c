@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accumulators: one measure of one group. Small by design, because a query may hold millions of buckets of them.
+// Accumulators: one measure of one group. Small by design, because a query may hold millions of
+// buckets of them.
 //
-// COUNT: uint64 rows. SUM, AVG, MIN, MAX: struct number. PERCENTILE: struct yg_sketch *. CARDINALITY:
-// struct yg_distinct *. All zero is empty.
+// COUNT: uint64 rows. SUM, AVG, MIN, MAX: struct number. PERCENTILE: struct yg_sketch *.
+// CARDINALITY: struct yg_distinct *. All zero is empty.
 #include "query/events_int.h"
 
 #include <math.h>

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aggregation: a tree of groups, one level per group-by, filled granule by granule; the best groups come out.
+// Aggregation: a tree of groups, one level per group-by, filled granule by granule; the best groups
+// come out.
 //
-// A node is one value of one facet below its parent's. Inner nodes carry only the measure that their level is sorted
-// by, leaves all computes (and the measure that theirs is sorted by). So the top values of the first facet are the
-// true ones, not sums over the second. A row that lacks a facet is in no group, unless the group-by says `missing`.
-// Reading order: run_granule → visit → add_row; then emit_level.
+// A node is one value of one facet below its parent's. Inner nodes carry only the measure that
+// their level is sorted by, leaves all computes (and the measure that theirs is sorted by). So the
+// top values of the first facet are the true ones, not sums over the second. A row that lacks a
+// facet is in no group, unless the group-by says `missing`. Reading order: run_granule → visit →
+// add_row; then emit_level.
 #include "query/events_agg.h"
 
 #include "base/hash.h"
@@ -59,13 +61,13 @@ static const struct yg_compute count_compute = {.agg = YG_AGG_COUNT};
 
 static bool same_compute(const struct yg_compute *a, const struct yg_compute *b) {
     return a->agg == b->agg && (a->agg != YG_AGG_PERCENTILE || !(a->q < b->q || a->q > b->q)) &&
-           (a->agg == YG_AGG_COUNT || (a->metric.kind == b->metric.kind &&
-                                       yg_str_eq(a->metric.name, b->metric.name)));
+           (a->agg == YG_AGG_COUNT ||
+            (a->metric.kind == b->metric.kind && yg_str_eq(a->metric.name, b->metric.name)));
 }
 
 // Index of a measure for sorting, made when no compute is the same.
 static yg_rc sort_measure(struct agg *a, const struct yg_group_by *g, uint32_t *ret_idx) {
-    const struct yg_compute *want = g->has_sort_measure ? &g->sort
+    const struct yg_compute *want = g->has_sort_measure       ? &g->sort
                                     : a->q->compute_count > 0 ? &a->q->computes[0]
                                                               : &count_compute;
     for (*ret_idx = 0; *ret_idx < a->measure_count; (*ret_idx)++)
@@ -128,7 +130,8 @@ static yg_rc agg_init(struct agg *a) {
     if (a->measures == NULL || a->nodes == NULL)
         return yg_fail(a->err, YG_ENOMEM, "no memory for an aggregation");
     for (uint32_t i = 0; i < q->compute_count; i++)
-        YG_TRY(yg_measure_init(&a->measures[a->measure_count++], &q->computes[i], q->range, a->err));
+        YG_TRY(
+            yg_measure_init(&a->measures[a->measure_count++], &q->computes[i], q->range, a->err));
     for (uint32_t depth = 0; depth <= q->group_count; depth++)
         YG_TRY(level_init(a, depth));
     a->node_cap = 64;
@@ -214,7 +217,9 @@ static yg_rc child_of(struct agg *a, uint32_t parent, uint32_t value, uint32_t d
     if (!YG_ARENA_GROW(a->arena, a->nodes, a->node_count, a->node_cap))
         return used_up(a);
     struct node *n = &a->nodes[a->node_count];
-    *n = (struct node){.value = value, .parent = parent, .first_child = NONE,
+    *n = (struct node){.value = value,
+                       .parent = parent,
+                       .first_child = NONE,
                        .next_sibling = a->nodes[parent].first_child};
     n->accs = yg_arena_calloc(a->arena, 1, a->levels[depth].bytes + 1);
     if (n->accs == NULL)
@@ -417,8 +422,12 @@ static int by_text(const struct ranked *x, const struct ranked *y) {
         return x->value < y->value ? -1 : 1;
     return yg_str_cmp(x->text, y->text);
 }
-static int alphabetical_up(const void *a, const void *b) { return by_text(a, b); }
-static int alphabetical_down(const void *a, const void *b) { return by_text(b, a); }
+static int alphabetical_up(const void *a, const void *b) {
+    return by_text(a, b);
+}
+static int alphabetical_down(const void *a, const void *b) {
+    return by_text(b, a);
+}
 
 static int by_measure(const struct ranked *x, const struct ranked *y, bool ascending) {
     if (x->has_value != y->has_value)
@@ -427,8 +436,12 @@ static int by_measure(const struct ranked *x, const struct ranked *y, bool ascen
         return (x->value < y->value) == ascending ? -1 : 1;
     return yg_str_cmp(x->text, y->text);
 }
-static int measure_up(const void *a, const void *b) { return by_measure(a, b, true); }
-static int measure_down(const void *a, const void *b) { return by_measure(a, b, false); }
+static int measure_up(const void *a, const void *b) {
+    return by_measure(a, b, true);
+}
+static int measure_down(const void *a, const void *b) {
+    return by_measure(a, b, false);
+}
 
 static void rank(struct output *o, const struct level *l, uint32_t node, struct ranked *out) {
     const struct node *n = &o->a->nodes[node];
@@ -439,15 +452,16 @@ static void rank(struct output *o, const struct level *l, uint32_t node, struct 
         return;
     }
     const struct slot *s = &l->slots[l->sort_slot];
-    out->has_value = yg_acc_value(o->a->measures[s->measure].compute, n->accs + s->total_at,
-                                  &out->value);
+    out->has_value =
+        yg_acc_value(o->a->measures[s->measure].compute, n->accs + s->total_at, &out->value);
 }
 
 static uint32_t limit_of(const struct yg_group_by *g) {
     return g->limit ? g->limit : g->histogram ? 100 : 10;
 }
 
-// The best children of `parent`; the bucket of all rows comes after them. Depth: the number of group-bys.
+// The best children of `parent`; the bucket of all rows comes after them. Depth: the number of
+// group-bys.
 static yg_rc emit_level(struct output *o, uint32_t parent, uint32_t depth) {
     struct agg *a = o->a;
     if (depth > a->q->group_count)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to query: values of a facet by row, measures by row, and the tree of groups of one aggregation.
+// Private to query: values of a facet by row, measures by row, and the tree of groups of one
+// aggregation.
 #ifndef YG_QUERY_EVENTS_AGG_H
 #define YG_QUERY_EVENTS_AGG_H
 
@@ -51,8 +52,14 @@ yg_rc yg_facet_table_read(struct yg_facet_table *t, struct yg_block *b, const ui
 
 // ------------------------------------------------------------ measures (events_measure.c)
 
-enum yg_measure_mode { YG_MEASURE_COUNT, YG_MEASURE_I64, YG_MEASURE_F64, YG_MEASURE_CODES, YG_MEASURE_ANY,
-                       YG_MEASURE_ABSENT };
+enum yg_measure_mode {
+    YG_MEASURE_COUNT,
+    YG_MEASURE_I64,
+    YG_MEASURE_F64,
+    YG_MEASURE_CODES,
+    YG_MEASURE_ANY,
+    YG_MEASURE_ABSENT
+};
 
 // One compute, opened on a granule.
 struct yg_measure {

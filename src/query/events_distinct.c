@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counting distinct values: an exact set of hashes while there are few, HyperLogLog after.
 //
-// Registers: 2^14 of 8 bits; estimate by Ertl's improved raw estimator, which needs no table of corrections and is
-// continuous from small to large counts. Source of the method: O. Ertl, "New cardinality estimation algorithms for
-// HyperLogLog sketches", 2017, algorithm 6.
+// Registers: 2^14 of 8 bits; estimate by Ertl's improved raw estimator, which needs no table of
+// corrections and is continuous from small to large counts. Source of the method: O. Ertl, "New
+// cardinality estimation algorithms for HyperLogLog sketches", 2017, algorithm 6.
 #include "query/events_int.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of a facet by row, as ids: dictionaries are read once per code, other columns value by value.
+// Values of a facet by row, as ids: dictionaries are read once per code, other columns value by
+// value.
 #include "query/events_agg.h"
 
 #include <math.h>
@@ -145,7 +146,8 @@ static void add_value(void *ctx, const struct yg_value *v) {
 }
 
 // Reads the list of one row to the end of own_pool; returns its length.
-static uint16_t read_list(struct yg_facet_table *t, const struct yg_field_view *view, uint32_t row) {
+static uint16_t read_list(struct yg_facet_table *t, const struct yg_field_view *view,
+                          uint32_t row) {
     t->list_from = t->pool_len;
     yg_field_view_values(view, row, add_value, t);
     if (t->pool_len == t->list_from && t->missing_id != UNKNOWN)

@@ -38,7 +38,8 @@ static struct yg_facet *facet_for(struct facets *f, yg_str name, enum yg_field_k
 static uint64_t rows_present(const struct yg_vec *v, const uint64_t *rows, uint32_t row_count) {
     uint64_t sum = 0;
     for (uint32_t w = 0; w < YG_BITS_WORDS(row_count); w++)
-        sum += (uint64_t)__builtin_popcountll(rows[w] & (v->present ? v->present[w] : ~UINT64_C(0)));
+        sum +=
+            (uint64_t)__builtin_popcountll(rows[w] & (v->present ? v->present[w] : ~UINT64_C(0)));
     return sum;
 }
 
@@ -116,8 +117,8 @@ static yg_rc count_block(struct facets *f, struct yg_scan *s, struct yg_block *b
         }
         if (tags)
             YG_TRY(count_tag_column(f, b, v, rows, err));
-        struct yg_facet *facet = facet_for(
-            f, name, name.ptr[0] == '@' ? YG_FIELD_ATTR : YG_FIELD_RESERVED, type);
+        struct yg_facet *facet =
+            facet_for(f, name, name.ptr[0] == '@' ? YG_FIELD_ATTR : YG_FIELD_RESERVED, type);
         if (facet)
             facet->count += count;
     }
@@ -140,7 +141,8 @@ yg_rc yg_events_facets(struct yg_store *store, enum yg_track track, struct yg_ti
     struct facets f = {.arena = arena, .index = YG_MAP(YG_MEM_QUERY, true)};
     struct yg_scan scan;
     uint64_t rows[YG_BITS_WORDS(YG_GRANULE_ROWS)];
-    YG_TRY(yg_scan_open(store, &q, true, YG_SCAN_NEWEST_FIRST, arena, &warnings, &stats, &scan, err));
+    YG_TRY(
+        yg_scan_open(store, &q, true, YG_SCAN_NEWEST_FIRST, arena, &warnings, &stats, &scan, err));
     yg_rc rc = YG_OK;
     for (uint32_t i = 0; rc == YG_OK && i < scan.granule_count && stats.rows_matched < SAMPLE_ROWS;
          i++) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to query: walking the granules of a track under a filter, and the accumulators of aggregation.
+// Private to query: walking the granules of a track under a filter, and the accumulators of
+// aggregation.
 #ifndef YG_QUERY_EVENTS_INT_H
 #define YG_QUERY_EVENTS_INT_H
 
 #include "codec/ddsketch.h"
 #include "query/events.h"
 
-#define YG_QUERY_MEMORY_BYTES (64u << 20) // groups and accumulators of one query
+#define YG_QUERY_MEMORY_BYTES (64u << 20)  // groups and accumulators of one query
 #define YG_BLOCK_MEMORY_BYTES (256u << 20) // decoded columns of one granule
 
 // ------------------------------------------------------------ scan (events_scan.c)
@@ -39,8 +40,9 @@ yg_rc yg_scan_open(struct yg_store *store, const struct yg_event_query *q, bool 
                    struct yg_query_stats *stats, struct yg_scan *ret_scan,
                    struct yg_err *err) YG_MUST_USE;
 void yg_scan_fini(struct yg_scan *s);
-// Opens granule idx and runs the filter. *ret_block = NULL when the granule holds no match (or is damaged: a
-// warning). Asks deadline and cancellation first. rows: YG_BITS_WORDS(YG_GRANULE_ROWS) words.
+// Opens granule idx and runs the filter. *ret_block = NULL when the granule holds no match (or is
+// damaged: a warning). Asks deadline and cancellation first. rows: YG_BITS_WORDS(YG_GRANULE_ROWS)
+// words.
 yg_rc yg_scan_granule(struct yg_scan *s, uint32_t idx, struct yg_block **ret_block, uint64_t *rows,
                       struct yg_err *err) YG_MUST_USE;
 // Opens granule idx without the filter; NULL when damaged (a warning).
@@ -48,7 +50,8 @@ yg_rc yg_scan_block(struct yg_scan *s, uint32_t segment, uint32_t granule,
                     struct yg_block **ret_block, struct yg_err *err) YG_MUST_USE;
 // Notes a failure that the query survives: true when it was one (ECORRUPT, EIO).
 bool yg_scan_survives(struct yg_scan *s, const struct yg_err *err);
-yg_rc yg_scan_pulse(const struct yg_scan *s, struct yg_err *err) YG_MUST_USE; // deadline, cancellation
+yg_rc yg_scan_pulse(const struct yg_scan *s,
+                    struct yg_err *err) YG_MUST_USE; // deadline, cancellation
 // The one column of that name and type, or NULL when the block has none.
 yg_rc yg_scan_column(struct yg_block *b, yg_str name, enum yg_type type,
                      const struct yg_vec **ret_vec, struct yg_err *err) YG_MUST_USE;
@@ -65,7 +68,8 @@ yg_rc yg_search_collect(struct yg_scan *s, const struct yg_search_plan *plan,
 
 // ------------------------------------------------------------ distinct values (events_distinct.c)
 
-// Set of 64-bit hashes: exact up to YG_DISTINCT_EXACT_MAX, HyperLogLog of 2^14 registers (±0.8 %) after.
+// Set of 64-bit hashes: exact up to YG_DISTINCT_EXACT_MAX, HyperLogLog of 2^14 registers (±0.8 %)
+// after.
 #define YG_DISTINCT_EXACT_MAX 4096u
 struct yg_distinct;
 struct yg_distinct *yg_distinct_create(void); // NULL without memory
@@ -76,7 +80,8 @@ size_t yg_distinct_bytes(const struct yg_distinct *d);
 
 // ------------------------------------------------------------ accumulators (events_acc.c)
 
-// One measure of one group (or of one bucket of it). Layout depends on the aggregation; all zero is empty.
+// One measure of one group (or of one bucket of it). Layout depends on the aggregation; all zero is
+// empty.
 size_t yg_acc_size(enum yg_agg agg);
 struct yg_acc_pool { // owns what accumulators point to
     struct yg_sketch **sketches;
@@ -90,7 +95,9 @@ void yg_acc_pool_fini(struct yg_acc_pool *pool);
 // false: out of memory.
 bool yg_acc_add_number(enum yg_agg agg, void *acc, double v, struct yg_acc_pool *pool);
 bool yg_acc_add_hash(void *acc, uint64_t hash, struct yg_acc_pool *pool); // CARDINALITY
-static inline void yg_acc_add_count(void *acc, uint64_t n) { *(uint64_t *)acc += n; }
+static inline void yg_acc_add_count(void *acc, uint64_t n) {
+    *(uint64_t *)acc += n;
+}
 // False when nothing was added (COUNT and CARDINALITY always have a value).
 bool yg_acc_value(const struct yg_compute *c, const void *acc, double *ret_value);
 bool yg_acc_is_empty(enum yg_agg agg, const void *acc);

@@ -13,8 +13,8 @@ yg_rc yg_measure_init(struct yg_measure *m, const struct yg_compute *compute,
     if (i <= 0)
         return yg_fail(err, YG_EINPUT, "a timeseries needs an interval");
     if (__builtin_sub_overflow(range.to_ns, range.from_ns, &span) || span / i >= YG_BUCKETS_MAX)
-        return yg_fail(err, YG_EINPUT,
-                       "the interval cuts the time range into more than %u buckets", YG_BUCKETS_MAX);
+        return yg_fail(err, YG_EINPUT, "the interval cuts the time range into more than %u buckets",
+                       YG_BUCKETS_MAX);
     m->first_bucket = range.from_ns / i - (range.from_ns % i < 0);
     m->bucket_count = 1 + yg_measure_bucket(m, range.to_ns - 1);
     return YG_OK;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walking the granules of a track: order by time, skipping, deadline, and damage that becomes a warning.
+// Walking the granules of a track: order by time, skipping, deadline, and damage that becomes a
+// warning.
 #include "query/events_int.h"
 
 static int newest_first(const void *a, const void *b) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Search with cursors: the best rows by (sort value, seq) are found first, all their columns decoded after.
+// Search with cursors: the best rows by (sort value, seq) are found first, all their columns
+// decoded after.
 //
-// A heap keeps the best limit + 1 rows (the last tells whether a next page exists). Granules come newest (or oldest)
-// first, so a search by time stops at the first granule that can hold nothing better; other sorts skip granules whose
-// statistics prove the same.
+// A heap keeps the best limit + 1 rows (the last tells whether a next page exists). Granules come
+// newest (or oldest) first, so a search by time stops at the first granule that can hold nothing
+// better; other sorts skip granules whose statistics prove the same.
 #include "query/events_int.h"
 
 #include "base/panic.h"
@@ -29,7 +30,8 @@ struct collector {
 };
 
 // True when a comes before b in the answer.
-static bool before(const struct collector *c, const struct candidate *a, const struct candidate *b) {
+static bool before(const struct collector *c, const struct candidate *a,
+                   const struct candidate *b) {
     if (a->sort_value != b->sort_value)
         return c->plan->ascending ? a->sort_value < b->sort_value : a->sort_value > b->sort_value;
     return c->plan->ascending ? a->seq < b->seq : a->seq > b->seq;
@@ -200,7 +202,8 @@ static yg_rc add_attr(struct yg_arena *arena, struct yg_row *row, struct kept *k
     return YG_OK;
 }
 
-// Copies the columns of one block into its rows [from, to) of `kept`. A damaged column costs a warning, not the row.
+// Copies the columns of one block into its rows [from, to) of `kept`. A damaged column costs a
+// warning, not the row.
 static yg_rc read_block(struct yg_scan *s, struct yg_block *b, struct kept *kept, uint32_t from,
                         uint32_t to, struct yg_row *rows, struct yg_err *err) {
     yg_str name, last = {0};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Event queries of the v2 query API and of monitor formulas: JSON → spec → series of numbers.
 //
-// Source: DataDog/datadog-api-client-typescript packages/datadog-api-client-v2/models/EventsTimeseriesQuery.ts.
+// Source: DataDog/datadog-api-client-typescript
+// packages/datadog-api-client-v2/models/EventsTimeseriesQuery.ts.
 #include "query/query.h"
 
 #include "codec/json_read.h"
@@ -11,12 +12,18 @@ static const struct {
     double q; // of a percentile
     enum yg_agg agg;
 } aggregations[] = {
-    {"count", 0, YG_AGG_COUNT},           {"cardinality", 0, YG_AGG_CARDINALITY},
-    {"sum", 0, YG_AGG_SUM},               {"min", 0, YG_AGG_MIN},
-    {"max", 0, YG_AGG_MAX},               {"avg", 0, YG_AGG_AVG},
-    {"median", 0.5, YG_AGG_PERCENTILE},   {"pc75", 0.75, YG_AGG_PERCENTILE},
-    {"pc90", 0.90, YG_AGG_PERCENTILE},    {"pc95", 0.95, YG_AGG_PERCENTILE},
-    {"pc98", 0.98, YG_AGG_PERCENTILE},    {"pc99", 0.99, YG_AGG_PERCENTILE},
+    {"count", 0, YG_AGG_COUNT},
+    {"cardinality", 0, YG_AGG_CARDINALITY},
+    {"sum", 0, YG_AGG_SUM},
+    {"min", 0, YG_AGG_MIN},
+    {"max", 0, YG_AGG_MAX},
+    {"avg", 0, YG_AGG_AVG},
+    {"median", 0.5, YG_AGG_PERCENTILE},
+    {"pc75", 0.75, YG_AGG_PERCENTILE},
+    {"pc90", 0.90, YG_AGG_PERCENTILE},
+    {"pc95", 0.95, YG_AGG_PERCENTILE},
+    {"pc98", 0.98, YG_AGG_PERCENTILE},
+    {"pc99", 0.99, YG_AGG_PERCENTILE},
 };
 
 yg_rc yg_aggregation_parse(yg_str aggregation, yg_str metric, enum yg_track track,
@@ -44,17 +51,45 @@ yg_rc yg_data_source_track(yg_str data_source, enum yg_track *ret_track, struct 
     static const struct {
         const char *name;
         enum yg_track track;
-    } kept[] = {{"logs", YG_TRACK_LOGS},   {"spans", YG_TRACK_SPANS},
-                {"trace-analytics", YG_TRACK_SPANS}, {"events", YG_TRACK_EVENTS},
+    } kept[] = {{"logs", YG_TRACK_LOGS},
+                {"spans", YG_TRACK_SPANS},
+                {"trace-analytics", YG_TRACK_SPANS},
+                {"events", YG_TRACK_EVENTS},
                 {"apm", YG_TRACK_SPANS}};
-    static const char *const others[] = {
-        "rum", "security_signals", "security-signals", "profiles", "audit", "audits", "ci_tests",
-        "ci-tests", "ci_pipelines", "ci-pipelines", "incident_analytics", "product_analytics",
-        "on_call_events", "dora", "network", "network-performance", "network_path", "network-path",
-        "database_queries", "database-monitoring", "errors", "error-tracking", "error-tracking-rum",
-        "error-tracking-traces", "error-tracking-logs", "llm_observability", "llm-observability",
-        "cloud_cost", "process", "container", "slo", "apm_metrics", "apm_resource_stats",
-        "apm_dependency_stats"};
+    static const char *const others[] = {"rum",
+                                         "security_signals",
+                                         "security-signals",
+                                         "profiles",
+                                         "audit",
+                                         "audits",
+                                         "ci_tests",
+                                         "ci-tests",
+                                         "ci_pipelines",
+                                         "ci-pipelines",
+                                         "incident_analytics",
+                                         "product_analytics",
+                                         "on_call_events",
+                                         "dora",
+                                         "network",
+                                         "network-performance",
+                                         "network_path",
+                                         "network-path",
+                                         "database_queries",
+                                         "database-monitoring",
+                                         "errors",
+                                         "error-tracking",
+                                         "error-tracking-rum",
+                                         "error-tracking-traces",
+                                         "error-tracking-logs",
+                                         "llm_observability",
+                                         "llm-observability",
+                                         "cloud_cost",
+                                         "process",
+                                         "container",
+                                         "slo",
+                                         "apm_metrics",
+                                         "apm_resource_stats",
+                                         "apm_dependency_stats"};
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
         if (yg_str_eq_c(data_source, kept[i].name)) {
             *ret_track = kept[i].track;
@@ -223,7 +258,8 @@ yg_rc yg_events_named_series(struct yg_store *store, const struct yg_event_serie
                                .deadline_mono_ns = deadline_mono_ns};
     struct yg_agg_result agg;
     YG_TRY(yg_events_aggregate(store, &q, fresh, arena, &agg, err));
-    struct yg_metric_result result = {.series = YG_NEW_N(arena, struct yg_metric_out, agg.count + 1)};
+    struct yg_metric_result result = {.series =
+                                          YG_NEW_N(arena, struct yg_metric_out, agg.count + 1)};
     if (result.series == NULL)
         return no_memory(err);
     for (uint32_t i = 0; i < agg.count; i++) {

@@ -76,12 +76,8 @@ bool yg_interval_parse(yg_str s, int64_t *ret_ns) {
     static const struct {
         const char *unit;
         int64_t ns;
-    } units[] = {{"ms", YG_NS_PER_MS},
-                 {"s", YG_NS_PER_S},
-                 {"m", 60 * YG_NS_PER_S},
-                 {"h", 3600 * YG_NS_PER_S},
-                 {"d", 86400 * YG_NS_PER_S},
-                 {"w", 604800 * YG_NS_PER_S},
+    } units[] = {{"ms", YG_NS_PER_MS},      {"s", YG_NS_PER_S},         {"m", 60 * YG_NS_PER_S},
+                 {"h", 3600 * YG_NS_PER_S}, {"d", 86400 * YG_NS_PER_S}, {"w", 604800 * YG_NS_PER_S},
                  {"", YG_NS_PER_MS}};
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         yg_str unit = yg_str_c(units[i].unit);

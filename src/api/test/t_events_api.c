@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logs and spans of the public API over real sockets and a real store: pages, items, buckets, refusals.
+// Logs and spans of the public API over real sockets and a real store: pages, items, buckets,
+// refusals.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,7 +60,8 @@ static void add_logs(void) {
     for (uint32_t i = 0; i < ROWS; i++) {
         uint32_t r;
         OK(yg_batch_row(b, &r, &err));
-        OK(yg_batch_set_i64(b, YG_STR("timestamp"), BASE + (int64_t)i * YG_NS_PER_S + 7 * YG_NS_PER_MS, &err));
+        OK(yg_batch_set_i64(b, YG_STR("timestamp"),
+                            BASE + (int64_t)i * YG_NS_PER_S + 7 * YG_NS_PER_MS, &err));
         OK(yg_batch_set_i64(b, YG_STR("@n"), (int64_t)i, &err));
         set(b, "status", i % 5 ? "info" : "error");
         set(b, "host", "h1");
@@ -112,13 +114,16 @@ static int setup(void **state) {
     api.clock = &yg_clock_system;
     api.public_url = "http://yagura.test";
     api.pool = yg_pool_create(&(struct yg_pool_options){.worker_count = 2});
-    struct yg_store_options options = {.dir = dir, .clock = api.clock, .pool = api.pool,
-                                       .wal_sync = YG_WAL_SYNC_NONE, .shard_count = 2};
+    struct yg_store_options options = {.dir = dir,
+                                       .clock = api.clock,
+                                       .pool = api.pool,
+                                       .wal_sync = YG_WAL_SYNC_NONE,
+                                       .shard_count = 2};
     OK(yg_store_open(&options, &api.store, &err));
     static const struct yg_route *const tables[] = {yg_api_logs_routes, yg_api_spans_routes, NULL};
     static void *const contexts[] = {&api, &api};
-    struct yg_http_server_options http = {.name = "api", .address = "127.0.0.1:0", .tables = tables,
-                                          .table_ctx = contexts};
+    struct yg_http_server_options http = {
+        .name = "api", .address = "127.0.0.1:0", .tables = tables, .table_ctx = contexts};
     loop = yg_loop_create(api.pool);
     OK(yg_http_server_create(loop, &http, &server, &err));
     yg_loop_start(loop);
@@ -157,12 +162,14 @@ static int end(void **state) {
 static const struct yg_json_node *ask(const char *method, const char *target, const char *body,
                                       int *ret_status) {
     static char answer[1u << 20];
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-    yg_str request = yg_arena_printf(arena, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                                            "Content-Length: %zu\r\n\r\n%s", method, target, strlen(body), body);
+    yg_str request = yg_arena_printf(arena,
+                                     "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                                     "Content-Length: %zu\r\n\r\n%s",
+                                     method, target, strlen(body), body);
     assert_int_equal(send(fd, request.ptr, request.len, MSG_NOSIGNAL), (ssize_t)request.len);
     size_t len = 0;
     ssize_t n;
@@ -184,7 +191,8 @@ static const struct yg_json_node *post(const char *target, const char *body, int
     int status = 0;
     const struct yg_json_node *root = ask("POST", target, body, &status);
     if (status != want)
-        fail_msg("%s %s: status %d, wanted %d: %.*s", target, body, status, want, YG_STR_FMT(root->raw));
+        fail_msg("%s %s: status %d, wanted %d: %.*s", target, body, status, want,
+                 YG_STR_FMT(root->raw));
     return root;
 }
 
@@ -201,8 +209,9 @@ static yg_str str_at(const struct yg_json_node *root, const char *path) {
 
 static void test_log_item(void **state) {
     (void)state;
-    const struct yg_json_node *root = post("/api/v2/logs/events/search",
-        "{\"filter\":{" WINDOW ",\"query\":\"@n:3\",\"indexes\":[\"main\"]}}", 200);
+    const struct yg_json_node *root =
+        post("/api/v2/logs/events/search",
+             "{\"filter\":{" WINDOW ",\"query\":\"@n:3\",\"indexes\":[\"main\"]}}", 200);
     const struct yg_json_node *data = yg_json_get(root, "data");
     assert_int_equal(data->count, 1);
     const struct yg_json_node *item = data->child, *a = yg_json_get(item, "attributes");
@@ -234,13 +243,15 @@ static uint32_t follow_cursor(const char *sort) {
     bool seen[ROWS] = {false};
     yg_str cursor = {0};
     for (int page = 0; page < 20; page++) {
-        yg_str body = yg_arena_printf(arena, "{\"filter\":{" WINDOW "},%s\"page\":{\"limit\":10%s%.*s%s}}", sort,
-                                      cursor.len ? ",\"cursor\":\"" : "", YG_STR_FMT(cursor), cursor.len ? "\"" : "");
+        yg_str body = yg_arena_printf(
+            arena, "{\"filter\":{" WINDOW "},%s\"page\":{\"limit\":10%s%.*s%s}}", sort,
+            cursor.len ? ",\"cursor\":\"" : "", YG_STR_FMT(cursor), cursor.len ? "\"" : "");
         const struct yg_json_node *root = post("/api/v2/logs/events/search", body.ptr, 200);
         for (const struct yg_json_node *i = yg_json_get(root, "data")->child; i; i = i->next) {
             int64_t n = yg_json_i64_or(yg_json_path(i, "attributes.attributes.n"), -1);
             assert_true(n >= 0 && n < ROWS && !seen[n]);
-            int64_t want = sort[0] && strstr(sort, "\"timestamp\"") ? (int64_t)count : (int64_t)(ROWS - 1 - count);
+            int64_t want = sort[0] && strstr(sort, "\"timestamp\"") ? (int64_t)count
+                                                                    : (int64_t)(ROWS - 1 - count);
             assert_int_equal(n, want);
             seen[n] = true;
             count++;
@@ -264,28 +275,40 @@ static void test_log_pages(void **state) {
 // links.next is a GET that goes on where the POST ended.
 static void test_next_link(void **state) {
     (void)state;
-    const struct yg_json_node *root = post("/api/v2/logs/events/search",
-        "{\"filter\":{" WINDOW ",\"query\":\"service:(web OR api)\",\"indexes\":[\"main\"]},\"page\":{\"limit\":20}}", 200);
+    const struct yg_json_node *root =
+        post("/api/v2/logs/events/search",
+             "{\"filter\":{" WINDOW
+             ",\"query\":\"service:(web OR api)\",\"indexes\":[\"main\"]},\"page\":{\"limit\":20}}",
+             200);
     yg_str next = str_at(root, "links.next");
     assert_true(yg_str_starts(next, YG_STR("http://yagura.test/api/v2/logs/events?")));
-    assert_true(yg_str_find(next, YG_STR("filter%5Bquery%5D=service%3A%28web%20OR%20api%29"), 0) != SIZE_MAX);
+    assert_true(yg_str_find(next, YG_STR("filter%5Bquery%5D=service%3A%28web%20OR%20api%29"), 0) !=
+                SIZE_MAX);
     int status = 0;
-    root = ask("GET", yg_arena_cstr(arena, yg_str_sub(next, strlen("http://yagura.test"), next.len)), "", &status);
+    root =
+        ask("GET", yg_arena_cstr(arena, yg_str_sub(next, strlen("http://yagura.test"), next.len)),
+            "", &status);
     assert_int_equal(status, 200);
     assert_int_equal(yg_json_get(root, "data")->count, 5);
     assert_null(yg_json_get(root, "links"));
-    assert_int_equal(yg_json_i64_or(yg_json_path(yg_json_get(root, "data")->child, "attributes.attributes.n"), -1), 4);
+    assert_int_equal(
+        yg_json_i64_or(yg_json_path(yg_json_get(root, "data")->child, "attributes.attributes.n"),
+                       -1),
+        4);
 }
 
 static void test_log_defaults(void **state) {
     (void)state;
-    const struct yg_json_node *root = post("/api/v2/logs/events/search", "{}", 200); // the last 15 minutes
+    const struct yg_json_node *root =
+        post("/api/v2/logs/events/search", "{}", 200); // the last 15 minutes
     assert_int_equal(yg_json_get(root, "data")->count, 0);
     root = post("/api/v2/logs/events/search", "{\"filter\":{" WINDOW "}}", 200);
     assert_int_equal(yg_json_get(root, "data")->count, 10);
-    root = post("/api/v2/logs/events/search", "{\"filter\":{\"from\":1770000000000,\"to\":\"1770003600000\"}}", 200);
+    root = post("/api/v2/logs/events/search",
+                "{\"filter\":{\"from\":1770000000000,\"to\":\"1770003600000\"}}", 200);
     assert_int_equal(yg_json_get(root, "data")->count, 10);
-    root = post("/api/v2/logs/events/search", "{\"filter\":{" WINDOW ",\"indexes\":[\"other\"]}}", 200);
+    root = post("/api/v2/logs/events/search", "{\"filter\":{" WINDOW ",\"indexes\":[\"other\"]}}",
+                200);
     assert_int_equal(yg_json_get(root, "data")->count, 0);
 }
 
@@ -297,9 +320,12 @@ static void expect_error(const char *target, const char *body, int status, const
 
 static void test_log_refusals(void **state) {
     (void)state;
-    const char *search = "/api/v2/logs/events/search", *aggregate = "/api/v2/logs/analytics/aggregate";
-    expect_error(search, "{\"filter\":{\"query\":\"(a\"}}", 400, "Field 'filter.query' is invalid: this bracket is not closed (column 1)");
-    expect_error(search, "{\"filter\":{\"from\":\"now\",\"to\":\"now-1m\"}}", 422, "'from' should be anterior to 'to'");
+    const char *search = "/api/v2/logs/events/search",
+               *aggregate = "/api/v2/logs/analytics/aggregate";
+    expect_error(search, "{\"filter\":{\"query\":\"(a\"}}", 400,
+                 "Field 'filter.query' is invalid: this bracket is not closed (column 1)");
+    expect_error(search, "{\"filter\":{\"from\":\"now\",\"to\":\"now-1m\"}}", 422,
+                 "'from' should be anterior to 'to'");
     expect_error(search, "{\"filter\":{\"from\":\"yesterday\"}}", 400, "filter.from");
     expect_error(search, "{\"page\":{\"limit\":1001}}", 400, "page.limit");
     expect_error(search, "{\"page\":{\"limit\":0}}", 400, "page.limit");
@@ -308,12 +334,21 @@ static void test_log_refusals(void **state) {
     expect_error(search, "{\"sort\":\"service\"}", 400, "Field 'sort'");
     expect_error(search, "{", 400, "JSON");
     expect_error(search, "[]", 400, "must be an object");
-    expect_error(aggregate, "{\"compute\":[{\"aggregation\":\"pc50\"}]}", 400, "compute[0].aggregation");
+    expect_error(aggregate, "{\"compute\":[{\"aggregation\":\"pc50\"}]}", 400,
+                 "compute[0].aggregation");
     expect_error(aggregate, "{\"compute\":[{\"aggregation\":\"avg\"}]}", 400, "needs a metric");
-    expect_error(aggregate, "{\"compute\":[{\"aggregation\":\"count\",\"type\":\"timeseries\",\"interval\":\"x\"}]}", 400, "compute[0].interval");
-    expect_error(aggregate, "{\"group_by\":[{\"facet\":\"a\",\"limit\":200},{\"facet\":\"b\",\"limit\":100}]}", 400, "above 10000");
+    expect_error(
+        aggregate,
+        "{\"compute\":[{\"aggregation\":\"count\",\"type\":\"timeseries\",\"interval\":\"x\"}]}",
+        400, "compute[0].interval");
+    expect_error(aggregate,
+                 "{\"group_by\":[{\"facet\":\"a\",\"limit\":200},{\"facet\":\"b\",\"limit\":100}]}",
+                 400, "above 10000");
     expect_error(aggregate, "{\"group_by\":[{\"limit\":200}]}", 400, "group_by[0].facet");
-    expect_error(aggregate, "{\"group_by\":[{\"facet\":\"@x\",\"histogram\":{\"interval\":1,\"min\":0,\"max\":101}}]}", 400, "at most 100 buckets");
+    expect_error(
+        aggregate,
+        "{\"group_by\":[{\"facet\":\"@x\",\"histogram\":{\"interval\":1,\"min\":0,\"max\":101}}]}",
+        400, "at most 100 buckets");
 }
 
 static void test_log_aggregate(void **state) {
@@ -326,15 +361,24 @@ static void test_log_aggregate(void **state) {
     assert_int_equal(yg_json_get(b, "by")->count, 0);
     root = post(target, "{\"filter\":{" WINDOW ",\"query\":\"nothing\"}}", 200);
     assert_int_equal(yg_json_path(root, "data.buckets")->count, 0);
-    root = post(target, "{\"filter\":{" WINDOW "},\"compute\":[{\"aggregation\":\"count\"},{\"aggregation\":\"max\",\"metric\":\"@n\"}],"
-                        "\"group_by\":[{\"facet\":\"service\",\"total\":true}]}", 200);
+    root = post(
+        target,
+        "{\"filter\":{" WINDOW
+        "},\"compute\":[{\"aggregation\":\"count\"},{\"aggregation\":\"max\",\"metric\":\"@n\"}],"
+        "\"group_by\":[{\"facet\":\"service\",\"total\":true}]}",
+        200);
     assert_int_equal(yg_json_path(root, "data.buckets")->count, 3);
     b = yg_json_path(root, "data.buckets")->child;
     assert_true(yg_str_eq_c(str_at(b, "by.service"), "api"));
     assert_int_equal(yg_json_i64_or(yg_json_path(b, "computes.c0"), 0), 13);
     assert_int_equal(yg_json_i64_or(yg_json_path(b, "computes.c1"), 0), 24);
-    root = post(target, "{\"filter\":{" WINDOW "},\"compute\":[{\"aggregation\":\"count\",\"type\":\"timeseries\",\"interval\":\"10s\"}]}", 200);
-    const struct yg_json_node *points = yg_json_path(yg_json_path(root, "data.buckets")->child, "computes.c0");
+    root = post(
+        target,
+        "{\"filter\":{" WINDOW
+        "},\"compute\":[{\"aggregation\":\"count\",\"type\":\"timeseries\",\"interval\":\"10s\"}]}",
+        200);
+    const struct yg_json_node *points =
+        yg_json_path(yg_json_path(root, "data.buckets")->child, "computes.c0");
     assert_int_equal(points->count, 3);
     assert_true(yg_str_eq_c(str_at(points->child, "time"), "2026-02-02T02:40:00.000Z"));
     assert_int_equal(yg_json_i64_or(yg_json_get(points->child, "value"), 0), 10);
@@ -344,9 +388,12 @@ static void test_log_aggregate(void **state) {
 
 static void test_spans(void **state) {
     (void)state;
-    const struct yg_json_node *root = post("/api/v2/spans/events/search",
-        "{\"data\":{\"type\":\"search_request\",\"attributes\":{\"filter\":{" WINDOW ",\"query\":\"service:web* AND @http.status_code:[200 TO 299]\"},"
-        "\"page\":{\"limit\":3},\"sort\":\"timestamp\"}}}", 200);
+    const struct yg_json_node *root =
+        post("/api/v2/spans/events/search",
+             "{\"data\":{\"type\":\"search_request\",\"attributes\":{\"filter\":{" WINDOW
+             ",\"query\":\"service:web* AND @http.status_code:[200 TO 299]\"},"
+             "\"page\":{\"limit\":3},\"sort\":\"timestamp\"}}}",
+             200);
     assert_int_equal(yg_json_get(root, "data")->count, 3);
     const struct yg_json_node *a = yg_json_get(yg_json_get(root, "data")->child, "attributes");
     assert_true(yg_str_eq_c(str_at(a, "trace_id"), "00000000000012340000000000000009"));
@@ -362,22 +409,28 @@ static void test_spans(void **state) {
     yg_str next = str_at(root, "links.next");
     assert_true(yg_str_find(next, YG_STR("filter%5Bfrom%5D=1770000000000"), 0) != SIZE_MAX);
     int status = 0;
-    root = ask("GET", yg_arena_cstr(arena, yg_str_sub(next, strlen("http://yagura.test"), next.len)), "", &status);
+    root =
+        ask("GET", yg_arena_cstr(arena, yg_str_sub(next, strlen("http://yagura.test"), next.len)),
+            "", &status);
     assert_int_equal(status, 200);
     assert_int_equal(yg_json_get(root, "data")->count, 1);
 }
 
 static void test_span_aggregate(void **state) {
     (void)state;
-    const struct yg_json_node *root = post("/api/v2/spans/analytics/aggregate",
+    const struct yg_json_node *root = post(
+        "/api/v2/spans/analytics/aggregate",
         "{\"data\":{\"type\":\"aggregate_request\",\"attributes\":{\"filter\":{" WINDOW "},"
-        "\"compute\":[{\"aggregation\":\"count\",\"type\":\"timeseries\",\"interval\":\"5m\"}]}}}", 200);
+        "\"compute\":[{\"aggregation\":\"count\",\"type\":\"timeseries\",\"interval\":\"5m\"}]}}}",
+        200);
     const struct yg_json_node *b = yg_json_get(root, "data")->child;
     assert_true(yg_str_eq_c(str_at(b, "type"), "bucket"));
     assert_int_equal(yg_json_path(b, "attributes.compute.c0")->count, 2);
     root = post("/api/v2/spans/analytics/aggregate",
-        "{\"data\":{\"type\":\"aggregate_request\",\"attributes\":{\"filter\":{" WINDOW "},"
-        "\"compute\":[{\"aggregation\":\"pc95\",\"metric\":\"@duration\"}],\"group_by\":[{\"facet\":\"@http.status_code\"}]}}}", 200);
+                "{\"data\":{\"type\":\"aggregate_request\",\"attributes\":{\"filter\":{" WINDOW "},"
+                "\"compute\":[{\"aggregation\":\"pc95\",\"metric\":\"@duration\"}],\"group_by\":[{"
+                "\"facet\":\"@http.status_code\"}]}}}",
+                200);
     assert_int_equal(yg_json_get(root, "data")->count, 2);
     b = yg_json_get(root, "data")->child;
     double p95 = yg_json_f64_or(yg_json_path(b, "attributes.compute.c0"), 0);
@@ -388,15 +441,20 @@ static void test_span_refusals(void **state) {
     (void)state;
     const char *search = "/api/v2/spans/events/search";
     expect_error(search, "{}", 400, "Object must include `data` key.");
-    expect_error(search, "{\"data\":{\"type\":\"x\"}}", 400, "Invalid type. Expected \\\"search_request\\\".");
+    expect_error(search, "{\"data\":{\"type\":\"x\"}}", 400,
+                 "Invalid type. Expected \\\"search_request\\\".");
     const struct yg_json_node *root = post(search,
-        "{\"data\":{\"type\":\"search_request\",\"attributes\":{\"filter\":{\"from\":\"now\",\"to\":\"now-1m\"}}}}", 422);
+                                           "{\"data\":{\"type\":\"search_request\",\"attributes\":{"
+                                           "\"filter\":{\"from\":\"now\",\"to\":\"now-1m\"}}}}",
+                                           422);
     const struct yg_json_node *first = yg_json_get(root, "errors")->child;
     assert_true(yg_str_eq_c(str_at(first, "title"), "Generic Error"));
-    assert_true(yg_str_eq_c(str_at(first, "detail"),
+    assert_true(yg_str_eq_c(
+        str_at(first, "detail"),
         "invalid_argument(Field 'filter.from,to' is invalid: 'from' should be anterior to 'to')"));
     int status = 0;
-    root = ask("GET", "/api/v2/spans/events?filter%5Bfrom%5D=now&filter%5Bto%5D=now-1m", "", &status);
+    root =
+        ask("GET", "/api/v2/spans/events?filter%5Bfrom%5D=now&filter%5Bto%5D=now-1m", "", &status);
     assert_int_equal(status, 422);
 }
 
@@ -404,9 +462,9 @@ static void test_span_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_log_item),     TEST(test_log_pages),      TEST(test_next_link), TEST(test_log_defaults),
-        TEST(test_log_refusals), TEST(test_log_aggregate),  TEST(test_spans),     TEST(test_span_aggregate),
-        TEST(test_span_refusals),
+        TEST(test_log_item),     TEST(test_log_pages),      TEST(test_next_link),
+        TEST(test_log_defaults), TEST(test_log_refusals),   TEST(test_log_aggregate),
+        TEST(test_spans),        TEST(test_span_aggregate), TEST(test_span_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

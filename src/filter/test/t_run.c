@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters over blocks of a batch, as they are and with dictionaries: each condition finds exactly its rows.
+// Filters over blocks of a batch, as they are and with dictionaries: each condition finds exactly
+// its rows.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,16 +15,15 @@ static struct yg_err err;
 
 #define OK(call) assert_int_equal((call), YG_OK)
 
-// ------------------------------------------------------------ a block with dictionaries over another block
+// ------------------------------------------------------------ a block with dictionaries over
+// another block
 
 struct dict_block {
     struct yg_block block;
     struct yg_block *under;
 };
 static uint64_t next_uid = 1;
-static struct {
-    const struct yg_vec *from, *to;
-} made[256];
+static struct { const struct yg_vec *from, *to; } made[256];
 static uint32_t made_count;
 
 static const struct yg_vec *with_dict(struct dict_block *d, const struct yg_vec *v) {
@@ -141,8 +141,9 @@ static void make_logs(void) {
     row(b, 3000); // 2: JSON array of scalars, floating number, bool
     set(b, "service", "api");
     set(b, "status", "Info");
-    set(b, "message", "\xe6\x8e\xa5\xe7\xb6\x9a\xe3\x82\xa8\xe3\x83\xa9\xe3\x83\xbc\xe3\x81\x8c"
-                      "\xe7\x99\xba\xe7\x94\x9f"); // connection error occurred
+    set(b, "message",
+        "\xe6\x8e\xa5\xe7\xb6\x9a\xe3\x82\xa8\xe3\x83\xa9\xe3\x83\xbc\xe3\x81\x8c"
+        "\xe7\x99\xba\xe7\x94\x9f"); // connection error occurred
     OK(yg_batch_set_json(b, YG_STR("@ips"), YG_STR("[\"10.0.0.1\",\"15.0.0.9\"]"), &err));
     OK(yg_batch_set_json(b, YG_STR("@mixed"), YG_STR("[1,\"two\",true,2.5,[\"deep\"]]"), &err));
     OK(yg_batch_set_f64(b, YG_STR("@ratio"), 0.25, &err));
@@ -150,16 +151,21 @@ static void make_logs(void) {
     row(b, 4000); // 3: array of objects
     set(b, "service", "api");
     set(b, "status", "info");
-    set(b, "message", "STRASSE \xc3\x89T\xc3\x89 \xce\xa3\xce\x99\xce\x93\xce\x9c\xce\x91"); // ÉTÉ ΣΙΓΜΑ
+    set(b, "message",
+        "STRASSE \xc3\x89T\xc3\x89 \xce\xa3\xce\x99\xce\x93\xce\x9c\xce\x91"); // ÉTÉ ΣΙΓΜΑ
     OK(yg_batch_set_json(b, YG_STR("@Event.Data"),
-                         YG_STR("[{\"Name\":\"X\",\"v\":{\"w\":7}},{\"Name\":\"Y\\u0041\"}]"), &err));
+                         YG_STR("[{\"Name\":\"X\",\"v\":{\"w\":7}},{\"Name\":\"Y\\u0041\"}]"),
+                         &err));
     row(b, 5000); // 4: ids
     set(b, "service", "ids");
     set(b, "message", "us-east-1 is down");
     OK(yg_batch_set_id(b, YG_STR("trace_id"), (yg_id128){0x1234, 0xabcdef0123456789}, &err));
     OK(yg_batch_set_i64(b, YG_STR("span_id"), (int64_t)UINT64_C(0xfedcba9876543210), &err));
     row(b, 6000); // 5: text that is a number, odd letters
-    set(b, "message", "\xe2\x84\xaa" "elvin 100\xe2\x84\xaa sen\xc5\xbf" "e"); // K sign, long s
+    set(b, "message",
+        "\xe2\x84\xaa"
+        "elvin 100\xe2\x84\xaa sen\xc5\xbf"
+        "e"); // K sign, long s
     set(b, "@size", "12.5");
     set(b, "@path", "/a/b?c=d*e");
     row(b, 7000); // 6: nothing but a message
@@ -285,10 +291,19 @@ static void test_fields(void **state) {
 static void test_tags(void **state) {
     (void)state;
     static const char *const rows[][2] = {
-        {"env:prod", "0"},       {"env:Prod", "0"},     {"ENV:prod", "0"}, {"env:*", "01"},
-        {"env:pro", ""},         {"env:p*", "0"},       {"team:booking", "0"},
-        {"-env:prod", "1234567"}, {"tags:daffy", "1"},   {"tags:env\\:prod", "0"},
-        {"tags:\"env:prod\"", "0"}, {"env:(prod OR staging)", "01"}, {"tags:*", "01"},
+        {"env:prod", "0"},
+        {"env:Prod", "0"},
+        {"ENV:prod", "0"},
+        {"env:*", "01"},
+        {"env:pro", ""},
+        {"env:p*", "0"},
+        {"team:booking", "0"},
+        {"-env:prod", "1234567"},
+        {"tags:daffy", "1"},
+        {"tags:env\\:prod", "0"},
+        {"tags:\"env:prod\"", "0"},
+        {"env:(prod OR staging)", "01"},
+        {"tags:*", "01"},
         {"daff:y", ""},
     };
     CHECK_ALL(&logs, rows);
@@ -327,16 +342,11 @@ static void test_numbers(void **state) {
 static void test_addresses(void **state) {
     (void)state;
     static const char *const rows[][2] = {
-        {"CIDR(@ip, 13.0.0.0/8)", "0"},
-        {"CIDR(@ip, 13.1.2.3)", "0"},
-        {"CIDR(@ip, 13.1.2.2/31)", "0"},
-        {"CIDR(@ip, 13.1.2.0/31)", ""},
-        {"CIDR(@ip, 2001:db8::/32)", "1"},
-        {"CIDR(@ip, 13.0.0.0/8, 2001:db8::/32)", "01"},
-        {"CIDR(@ip, 0.0.0.0/0)", "0"},
-        {"CIDR(@ip, ::/0)", "01"},
-        {"CIDR(@ips, 15.0.0.0/8)", "2"},
-        {"NOT(CIDR(@ip, 13.0.0.0/8)) @ip:*", "1"},
+        {"CIDR(@ip, 13.0.0.0/8)", "0"},    {"CIDR(@ip, 13.1.2.3)", "0"},
+        {"CIDR(@ip, 13.1.2.2/31)", "0"},   {"CIDR(@ip, 13.1.2.0/31)", ""},
+        {"CIDR(@ip, 2001:db8::/32)", "1"}, {"CIDR(@ip, 13.0.0.0/8, 2001:db8::/32)", "01"},
+        {"CIDR(@ip, 0.0.0.0/0)", "0"},     {"CIDR(@ip, ::/0)", "01"},
+        {"CIDR(@ips, 15.0.0.0/8)", "2"},   {"NOT(CIDR(@ip, 13.0.0.0/8)) @ip:*", "1"},
     };
     CHECK_ALL(&logs, rows);
 }
@@ -344,13 +354,24 @@ static void test_addresses(void **state) {
 static void test_json(void **state) {
     (void)state;
     static const char *const rows[][2] = {
-        {"@ips:10.0.0.1", "2"},      {"@ips:10.*", "2"},   {"@ips:*", "2"},
-        {"@mixed:two", "2"},         {"@mixed:1", "2"},    {"@mixed:true", "2"},
-        {"@mixed:>2", "2"},          {"@mixed:>3", ""},    {"@mixed:deep", "2"},
-        {"@Event.Data.Name:X", "3"}, {"@Event.Data.Name:YA", "3"},
-        {"@Event.Data.Name:Z", ""},  {"@Event.Data.v.w:7", "3"},
-        {"@Event.Data.v.w:[6 TO 8]", "3"}, {"@Event.Data.Name:*", "3"},
-        {"@Event.Data.nope:*", ""},  {"@Event:*", "3"},    {"@http:*", "01"},
+        {"@ips:10.0.0.1", "2"},
+        {"@ips:10.*", "2"},
+        {"@ips:*", "2"},
+        {"@mixed:two", "2"},
+        {"@mixed:1", "2"},
+        {"@mixed:true", "2"},
+        {"@mixed:>2", "2"},
+        {"@mixed:>3", ""},
+        {"@mixed:deep", "2"},
+        {"@Event.Data.Name:X", "3"},
+        {"@Event.Data.Name:YA", "3"},
+        {"@Event.Data.Name:Z", ""},
+        {"@Event.Data.v.w:7", "3"},
+        {"@Event.Data.v.w:[6 TO 8]", "3"},
+        {"@Event.Data.Name:*", "3"},
+        {"@Event.Data.nope:*", ""},
+        {"@Event:*", "3"},
+        {"@http:*", "01"},
     };
     CHECK_ALL(&logs, rows);
 }
@@ -391,7 +412,7 @@ static void test_words(void **state) {
         {"east", "4"},
         {"\xe3\x82\xa8\xe3\x83\xa9\xe3\x83\xbc", "2"}, // a word within a Japanese run
         {"\xe6\x8e\xa5\xe7\xb6\x9a", "2"},
-        {"\xc3\xa9t\xc3\xa9", "3"},             // été
+        {"\xc3\xa9t\xc3\xa9", "3"},                        // été
         {"\xcf\x83\xce\xb9\xce\xb3\xce\xbc\xce\xb1", "3"}, // σιγμα
         {"kelvin", "5"},
         {"100k", "5"},
@@ -410,10 +431,19 @@ static void test_words(void **state) {
 static void test_fulltext(void **state) {
     (void)state;
     static const char *const rows[][2] = {
-        {"*:timeout", "0"}, {"*:SINATRA", "0"}, {"*:web", "01"}, {"*:404", "1"}, {"*:500", "0"},
-        {"*:deep", "2"},    {"*:ya", "3"},      {"*:0.25", "2"}, {"*:nosuchthing", ""},
-        {"*:\"connection refused\"", "0"},      {"*:staging", "1"},
-        {"*:12379813738877118345", "4"},        {"-*:web service:*", "234"},
+        {"*:timeout", "0"},
+        {"*:SINATRA", "0"},
+        {"*:web", "01"},
+        {"*:404", "1"},
+        {"*:500", "0"},
+        {"*:deep", "2"},
+        {"*:ya", "3"},
+        {"*:0.25", "2"},
+        {"*:nosuchthing", ""},
+        {"*:\"connection refused\"", "0"},
+        {"*:staging", "1"},
+        {"*:12379813738877118345", "4"},
+        {"-*:web service:*", "234"},
     };
     CHECK_ALL(&logs, rows);
 }
@@ -434,7 +464,7 @@ static void test_escapes(void **state) {
 static void test_spans(void **state) {
     (void)state;
     static const char *const rows[][2] = {
-        {"http.method:GET", "0"},  // a bare key also finds the attribute
+        {"http.method:GET", "0"}, // a bare key also finds the attribute
         {"http.method:get", ""},
         {"http.method:PUT", "1"},
         {"http.method:*", "01"},
@@ -457,7 +487,8 @@ static void test_time_and_live(void **state) {
     bool may = false;
     assert_string_equal(rows_of(logs.plain, "*", (struct yg_time_range){2000, 4000}, &may), "12");
     assert_true(may);
-    assert_string_equal(rows_of(logs.plain, "-service:web", (struct yg_time_range){1000, 2001}, &may), "1");
+    assert_string_equal(
+        rows_of(logs.plain, "-service:web", (struct yg_time_range){1000, 2001}, &may), "1");
     rows_of(logs.plain, "*", (struct yg_time_range){8001, 9000}, &may);
     assert_false(may);
     rows_of(logs.plain, "*", (struct yg_time_range){0, 1000}, &may);
@@ -560,13 +591,13 @@ static void test_find_against_plain_search(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),    cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_json),      cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_words),     cmocka_unit_test(test_fulltext),
-        cmocka_unit_test(test_escapes),   cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_fields),        cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_json),          cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_words),         cmocka_unit_test(test_fulltext),
+        cmocka_unit_test(test_escapes),       cmocka_unit_test(test_spans),
         cmocka_unit_test(test_time_and_live), cmocka_unit_test(test_skipping),
-        cmocka_unit_test(test_values),    cmocka_unit_test(test_find_against_plain_search),
+        cmocka_unit_test(test_values),        cmocka_unit_test(test_find_against_plain_search),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

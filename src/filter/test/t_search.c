@@ -59,8 +59,7 @@ static void check_vector(const struct yg_json_node *v) {
     if (rc != YG_EINPUT)
         fail_msg("\"%.*s\" must be refused", YG_STR_FMT(q));
     char want[32];
-    snprintf(want, sizeof(want), "(column %d)",
-             (int)yg_json_i64_or(yg_json_get(v, "column"), -1));
+    snprintf(want, sizeof(want), "(column %d)", (int)yg_json_i64_or(yg_json_get(v, "column"), -1));
     if (strstr(err.text, want) == NULL)
         fail_msg("\"%.*s\": expected %s in: %s", YG_STR_FMT(q), want, err.text);
 }
@@ -70,7 +69,8 @@ static void test_vectors(void **state) {
     struct yg_buf file = YG_BUF(YG_MEM_QUERY, 4u << 20);
     struct yg_err err = {0};
     struct yg_json_node *root = NULL;
-    assert_int_equal(yg_file_read_all(YG_SOURCE_DIR "/test/vectors/search.json", &file, &err), YG_OK);
+    assert_int_equal(yg_file_read_all(YG_SOURCE_DIR "/test/vectors/search.json", &file, &err),
+                     YG_OK);
     assert_int_equal(yg_json_parse(yg_buf_str(&file), arena, &root, &err), YG_OK);
     uint32_t count = 0;
     for (const struct yg_json_node *v = root->child; v; v = v->next, count++)
@@ -124,7 +124,7 @@ static void test_units(void **state) {
     static const struct {
         const char *in;
         double ns;
-    } rows[] = {{"@d:>7", 7}, {"@d:>7ns", 7}, {"@d:>2us", 2e3}, {"@d:>2\xc2\xb5s", 2e3},
+    } rows[] = {{"@d:>7", 7},       {"@d:>7ns", 7},      {"@d:>2us", 2e3},  {"@d:>2\xc2\xb5s", 2e3},
                 {"@d:>20ms", 20e6}, {"@d:>1.5s", 1.5e9}, {"@d:>2m", 120e9}, {"@d:>1h", 3600e9}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct yg_node *tree = NULL;

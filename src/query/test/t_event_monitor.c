@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Event monitor queries: the recorded ones parse, the refused ones are refused with the recorded text; times.
+// Event monitor queries: the recorded ones parse, the refused ones are refused with the recorded
+// text; times.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,18 +35,24 @@ static struct yg_event_monitor *parse(const char *text) {
 static void test_recorded_queries(void **state) {
     (void)state;
     static const char *const queries[] = {
-        "logs(\"service:foo AND type:error\").index(\"main\").rollup(\"count\").by(\"source\").last(\"5m\") > 2",
-        "logs(\"service:foo AND type:error\").index(\"main\").rollup(\"count\").by(\"source,status\").last(\"5m\") > 2",
-        "ci-pipelines(\"ci_level:pipeline @git.branch:staging* @ci.status:error\").rollup(\"count\")"
+        "logs(\"service:foo AND "
+        "type:error\").index(\"main\").rollup(\"count\").by(\"source\").last(\"5m\") > 2",
+        "logs(\"service:foo AND "
+        "type:error\").index(\"main\").rollup(\"count\").by(\"source,status\").last(\"5m\") > 2",
+        "ci-pipelines(\"ci_level:pipeline @git.branch:staging* "
+        "@ci.status:error\").rollup(\"count\")"
         ".by(\"@git.branch,@ci.pipeline.name\").last(\"5m\") >= 1",
-        "ci-tests(\"type:test @git.branch:staging* @test.status:fail\").rollup(\"count\").by(\"@test.name\").last(\"5m\") >= 1",
-        "error-tracking-rum(\"service:foo AND @error.source:source\").rollup(\"count\").by(\"@issue.id\").last(\"1h\") >= 1",
+        "ci-tests(\"type:test @git.branch:staging* "
+        "@test.status:fail\").rollup(\"count\").by(\"@test.name\").last(\"5m\") >= 1",
+        "error-tracking-rum(\"service:foo AND "
+        "@error.source:source\").rollup(\"count\").by(\"@issue.id\").last(\"1h\") >= 1",
         "llm-observability(\"*\").rollup(\"count\").last(\"2h\") > 0",
         "formula(\"query1 / query2 * 100\").last(\"15m\") >= 0.8",
         "formula(\"query2 / query1 * 100\").last(\"15m\") >= 0.8",
         "formula(\"var1 + var2\").last(\"5m\") > 100",
         "formula(\"query1\").rollup(\"sum\").last(\"5m\") > 124",
-        "formula(\"exclude_null(query1)\").last(\"7d\").anomaly(direction=\"above\", threshold=10) >= 5",
+        "formula(\"exclude_null(query1)\").last(\"7d\").anomaly(direction=\"above\", threshold=10) "
+        ">= 5",
         "formula(\"query1\").last(\"30d\").anomaly(direction=\"both\") > 6",
         "formula(\"failed_runs(run_query)\").by(job_name,workspace_name).last(10d) > 0",
         "formula(\"failed_runs(run_query)\").by(job_name).last(1h) > 0",
@@ -53,8 +60,10 @@ static void test_recorded_queries(void **state) {
         "events(\"source:x\").rollup(\"count\").last(\"1h\") > 5",
         "audits(\"*\").rollup(\"count\").last(\"5m\") > 10",
         "trace-analytics(\"env:prod\").rollup(\"count\").by(\"service\").last(\"5m\") > 100",
-        "error-tracking(\"*\").source(\"backend\").new().rollup(\"count\").by(\"@issue.id\").last(\"1d\") > 0",
-        "error-tracking(\"*\").source(\"all\").impact().rollup(\"count\").by(\"@issue.id\").last(\"1d\") > 5",
+        "error-tracking(\"*\").source(\"backend\").new().rollup(\"count\").by(\"@issue.id\").last("
+        "\"1d\") > 0",
+        "error-tracking(\"*\").source(\"all\").impact().rollup(\"count\").by(\"@issue.id\").last("
+        "\"1d\") > 5",
         "logs('*').index('main').rollup('count').last('5m') >= 10000",
     };
     for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
@@ -63,8 +72,9 @@ static void test_recorded_queries(void **state) {
 
 static void test_parts(void **state) {
     (void)state;
-    struct yg_event_monitor *m = parse("logs(\"service:\\\"a b\\\" status:error\").index(\"main\", \"other\")"
-                                       ".rollup(\"pc95\", \"@duration\").by(\"source, @http.status_code\").last(\"5m\") <= -1.5");
+    struct yg_event_monitor *m = parse(
+        "logs(\"service:\\\"a b\\\" status:error\").index(\"main\", \"other\")"
+        ".rollup(\"pc95\", \"@duration\").by(\"source, @http.status_code\").last(\"5m\") <= -1.5");
     assert_true(yg_str_eq_c(m->source, "logs") && m->has_track && m->track == YG_TRACK_LOGS);
     assert_true(yg_str_eq_c(m->search, "service:\"a b\" status:error"));
     assert_non_null(m->filter);
@@ -94,7 +104,8 @@ static void expect_refused(const char *text, const char *want) {
 
 static void test_refused(void **state) {
     (void)state;
-    const char *op = "The value provided for parameter 'query' is invalid: invalid operator specified: ";
+    const char *op =
+        "The value provided for parameter 'query' is invalid: invalid operator specified: ";
     const char *invalid = "The value provided for parameter 'query' is invalid";
     expect_refused("query", op);
     expect_refused("", op);
@@ -132,8 +143,8 @@ static void test_times(void **state) {
         const char *text;
         int64_t want; // relative to now when small
     } rows[] = {
-        {"now", 0}, {"now-15m", -900}, {"now-30s", -30}, {"now+1h", 3600}, {"now-2d", -172800},
-        {"now-1w", -604800}, {"now-1M", -31 * 86400}, {"now-1y", -366 * 86400},
+        {"now", 0},          {"now-15m", -900},   {"now-30s", -30},        {"now+1h", 3600},
+        {"now-2d", -172800}, {"now-1w", -604800}, {"now-1M", -31 * 86400}, {"now-1y", -366 * 86400},
     };
     int64_t got;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -146,7 +157,8 @@ static void test_times(void **state) {
     assert_int_equal(got, INT64_C(1688034751000000001));
     assert_true(yg_query_time_parse(YG_STR("2020-09-17T11:48:36+01:00"), now, &got));
     assert_int_equal(got, INT64_C(1600339716000000000));
-    static const char *const bad[] = {"", "now-", "now-m", "now-5", "now-5x", "now--5m", "yesterday", "now-99999999999y"};
+    static const char *const bad[] = {"",       "now-",    "now-m",     "now-5",
+                                      "now-5x", "now--5m", "yesterday", "now-99999999999y"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(yg_query_time_parse(yg_str_c(bad[i]), now, &got));
     assert_true(yg_interval_parse(YG_STR("5m"), &got) && got == 300 * s);
@@ -159,8 +171,10 @@ static void test_times(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recorded_queries), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_recorded_queries),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_compare),
         cmocka_unit_test(test_times),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

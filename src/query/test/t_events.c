@@ -37,13 +37,25 @@ static struct yg_arena *arena;
 // ------------------------------------------------------------ rows, made from their number
 
 static const char *const services[] = {"web", "api", "auth", "search", "orders"};
-static int64_t time_of(uint32_t i) { return BASE + (int64_t)((i * 7919u) % ROWS) * STEP; } // shuffled
-static const char *service_of(uint32_t i) { return services[i % 5 < 3 ? i % 3 : i % 5]; }
-static bool has_code(uint32_t i) { return i % 4 != 3; }
-static int64_t code_of(uint32_t i) { return 200 + (int64_t)(i % 7) * 50; }
-static double size_of(uint32_t i) { return (double)((i * 131u) % 5000u) / 4; }
-static bool is_error(uint32_t i) { return i % 10 == 0; }
-static const struct yg_time_range all = {BASE, BASE + (int64_t)ROWS * STEP};
+static int64_t time_of(uint32_t i) {
+    return BASE + (int64_t)((i * 7919u) % ROWS) * STEP;
+} // shuffled
+static const char *service_of(uint32_t i) {
+    return services[i % 5 < 3 ? i % 3 : i % 5];
+}
+static bool has_code(uint32_t i) {
+    return i % 4 != 3;
+}
+static int64_t code_of(uint32_t i) {
+    return 200 + (int64_t)(i % 7) * 50;
+}
+static double size_of(uint32_t i) {
+    return (double)((i * 131u) % 5000u) / 4;
+}
+static bool is_error(uint32_t i) {
+    return i % 10 == 0;
+}
+static const struct yg_time_range all = {BASE, BASE + (int64_t)ROWS *STEP};
 
 static void append_done(void *arg, yg_rc rc, const struct yg_err *e) {
     (void)e;
@@ -66,21 +78,28 @@ static void fill_row(struct yg_batch *b, uint32_t i) {
     OK(yg_batch_set_i64(b, YG_STR("@n"), (int64_t)i, &err));
     OK(yg_batch_set_str(b, YG_STR("service"), yg_str_c(service_of(i)), &err));
     OK(yg_batch_set_str(b, YG_STR("status"), is_error(i) ? YG_STR("error") : YG_STR("info"), &err));
-    OK(yg_batch_set_str(b, YG_STR("message"), yg_arena_printf(b->arena, "line %u of the test", i), &err));
-    OK(yg_batch_set_str(b, YG_STR("tags"),
-                        yg_arena_printf(b->arena, "env:%s,shard:%u", i % 2 ? "prod" : "dev", i % 16), &err));
+    OK(yg_batch_set_str(b, YG_STR("message"), yg_arena_printf(b->arena, "line %u of the test", i),
+                        &err));
+    OK(yg_batch_set_str(
+        b, YG_STR("tags"),
+        yg_arena_printf(b->arena, "env:%s,shard:%u", i % 2 ? "prod" : "dev", i % 16), &err));
     if (has_code(i))
         OK(yg_batch_set_i64(b, YG_STR("@http.status_code"), code_of(i), &err));
     OK(yg_batch_set_f64(b, YG_STR("@size"), size_of(i), &err));
     OK(yg_batch_set_str(b, YG_STR("@user"), yg_arena_printf(b->arena, "u%u", i % 9001), &err));
     if (i % 100 == 0)
-        OK(yg_batch_set_json(b, YG_STR("@roles"), i % 200 ? YG_STR("[\"a\",\"b\"]") : YG_STR("[\"b\",\"b\"]"), &err));
+        OK(yg_batch_set_json(b, YG_STR("@roles"),
+                             i % 200 ? YG_STR("[\"a\",\"b\"]") : YG_STR("[\"b\",\"b\"]"), &err));
 }
 
 static void open_store(void) {
-    struct yg_store_options options = {.dir = dir, .clock = &yg_clock_system, .pool = pool,
-                                       .wal_sync = YG_WAL_SYNC_NONE, .shard_count = 2,
-                                       .seal_interval_ms = 100000, .flush_interval_ms = 10000000};
+    struct yg_store_options options = {.dir = dir,
+                                       .clock = &yg_clock_system,
+                                       .pool = pool,
+                                       .wal_sync = YG_WAL_SYNC_NONE,
+                                       .shard_count = 2,
+                                       .seal_interval_ms = 100000,
+                                       .flush_interval_ms = 10000000};
     OK(yg_store_open(&options, &store, &err));
 }
 
@@ -180,12 +199,17 @@ static uint32_t page_through(const char *text, bool ascending, uint32_t limit,
         if (!r.more)
             return count;
         assert_int_equal(r.count, limit);
-        q.after = (struct yg_cursor_pos){true, r.rows[r.count - 1].sort_value, r.rows[r.count - 1].seq};
+        q.after =
+            (struct yg_cursor_pos){true, r.rows[r.count - 1].sort_value, r.rows[r.count - 1].seq};
     }
 }
 
-static bool any(uint32_t i) { return i < ROWS; }
-static bool web_error(uint32_t i) { return is_error(i) && strcmp(service_of(i), "web") == 0; }
+static bool any(uint32_t i) {
+    return i < ROWS;
+}
+static bool web_error(uint32_t i) {
+    return is_error(i) && strcmp(service_of(i), "web") == 0;
+}
 
 static uint32_t count_if(bool (*wanted)(uint32_t i)) {
     uint32_t n = 0;
@@ -198,8 +222,10 @@ static void test_pages(void **state) {
     (void)state;
     assert_int_equal(page_through("*", false, 1000, any), ROWS);
     assert_int_equal(page_through("*", true, 3001, any), ROWS);
-    assert_int_equal(page_through("service:web status:error", false, 97, web_error), count_if(web_error));
-    assert_int_equal(page_through("service:web status:error", true, 97, web_error), count_if(web_error));
+    assert_int_equal(page_through("service:web status:error", false, 97, web_error),
+                     count_if(web_error));
+    assert_int_equal(page_through("service:web status:error", true, 97, web_error),
+                     count_if(web_error));
     assert_int_equal(page_through("service:nobody", false, 10, any), 0);
 }
 
@@ -256,7 +282,8 @@ static void test_deadline_and_cancel(void **state) {
 
 static struct yg_compute compute(const char *aggregation, const char *metric) {
     struct yg_compute c;
-    OK(yg_aggregation_parse(yg_str_c(aggregation), yg_str_c(metric), YG_TRACK_LOGS, arena, &c, &err));
+    OK(yg_aggregation_parse(yg_str_c(aggregation), yg_str_c(metric), YG_TRACK_LOGS, arena, &c,
+                            &err));
     return c;
 }
 
@@ -290,11 +317,18 @@ static void test_computes(void **state) {
         codes += has_code(i);
     }
     qsort(sizes, ROWS, sizeof(double), compare_f64);
-    struct yg_compute computes[] = {
-        compute("count", ""),         compute("sum", "@size"),    compute("avg", "@http.status_code"),
-        compute("min", "@size"),      compute("max", "@size"),    compute("cardinality", "service"),
-        compute("cardinality", "@user"), compute("pc95", "@size"), compute("median", "@size"),
-        compute("cardinality", "@http.status_code"), compute("avg", "@nosuch"), compute("cardinality", "shard")};
+    struct yg_compute computes[] = {compute("count", ""),
+                                    compute("sum", "@size"),
+                                    compute("avg", "@http.status_code"),
+                                    compute("min", "@size"),
+                                    compute("max", "@size"),
+                                    compute("cardinality", "service"),
+                                    compute("cardinality", "@user"),
+                                    compute("pc95", "@size"),
+                                    compute("median", "@size"),
+                                    compute("cardinality", "@http.status_code"),
+                                    compute("avg", "@nosuch"),
+                                    compute("cardinality", "shard")};
     struct yg_event_query q = query("*");
     q.computes = computes;
     q.compute_count = sizeof(computes) / sizeof(computes[0]);
@@ -326,7 +360,8 @@ static void test_exact_cardinality(void **state) {
 
 static void test_nothing_matches(void **state) {
     (void)state;
-    struct yg_compute computes[] = {compute("count", ""), compute("sum", "@size"), compute("cardinality", "@user")};
+    struct yg_compute computes[] = {compute("count", ""), compute("sum", "@size"),
+                                    compute("cardinality", "@user")};
     struct yg_event_query q = query("service:nobody");
     q.computes = computes;
     q.compute_count = 3;
@@ -344,7 +379,8 @@ static void test_nothing_matches(void **state) {
 static uint32_t rows_of_service(const char *service, int64_t code) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < ROWS; i++)
-        n += strcmp(service_of(i), service) == 0 && (code < 0 || (has_code(i) && code_of(i) == code));
+        n += strcmp(service_of(i), service) == 0 &&
+             (code < 0 || (has_code(i) && code_of(i) == code));
     return n;
 }
 
@@ -410,7 +446,8 @@ static void test_missing_total_tags_arrays(void **state) {
     assert_int_equal(r.count, 9);
     bool missing = false;
     for (uint32_t i = 0; i < r.count; i++)
-        missing |= yg_str_eq_c(r.buckets[i].by[0], "none") && r.buckets[i].computes[0].value == ROWS / 4;
+        missing |=
+            yg_str_eq_c(r.buckets[i].by[0], "none") && r.buckets[i].computes[0].value == ROWS / 4;
     assert_true(missing);
     assert_true(yg_str_eq_c(r.buckets[8].by[0], "*"));
     assert_true(r.buckets[8].computes[0].value == ROWS);
@@ -421,8 +458,10 @@ static void test_missing_total_tags_arrays(void **state) {
     g = group("@roles", 10); // an element that stands twice in a row counts once
     r = run(&q);
     assert_int_equal(r.count, 2);
-    assert_true(yg_str_eq_c(r.buckets[0].by[0], "b") && r.buckets[0].computes[0].value == ROWS / 100);
-    assert_true(yg_str_eq_c(r.buckets[1].by[0], "a") && r.buckets[1].computes[0].value == ROWS / 200);
+    assert_true(yg_str_eq_c(r.buckets[0].by[0], "b") &&
+                r.buckets[0].computes[0].value == ROWS / 100);
+    assert_true(yg_str_eq_c(r.buckets[1].by[0], "a") &&
+                r.buckets[1].computes[0].value == ROWS / 200);
 }
 
 static void test_histogram_facet(void **state) {
@@ -531,22 +570,26 @@ static void test_named_series(void **state) {
     struct yg_json_node *node = NULL;
     struct yg_event_series_spec *spec = NULL;
     struct yg_metric_result r;
-    OK(yg_json_parse(YG_STR("{\"data_source\":\"logs\",\"name\":\"a\",\"search\":{\"query\":\"status:error\"},"
-                            "\"compute\":{\"aggregation\":\"count\",\"interval\":60000},"
-                            "\"group_by\":[{\"facet\":\"service\",\"limit\":2}]}"), arena, &node, &err));
+    OK(yg_json_parse(
+        YG_STR("{\"data_source\":\"logs\",\"name\":\"a\",\"search\":{\"query\":\"status:error\"},"
+               "\"compute\":{\"aggregation\":\"count\",\"interval\":60000},"
+               "\"group_by\":[{\"facet\":\"service\",\"limit\":2}]}"),
+        arena, &node, &err));
     OK(yg_event_series_parse(node, arena, &spec, &err));
     assert_int_equal(spec->interval_ms, 60000);
-    OK(yg_events_named_series(store, spec, all.from_ns / YG_NS_PER_MS, all.to_ns / YG_NS_PER_MS, 60000, true, 0,
-                              arena, &r, &err));
+    OK(yg_events_named_series(store, spec, all.from_ns / YG_NS_PER_MS, all.to_ns / YG_NS_PER_MS,
+                              60000, true, 0, arena, &r, &err));
     assert_int_equal(r.count, 2);
     assert_true(yg_str_starts(r.series[0].group_tags[0], YG_STR("service:")));
     assert_true(r.series[0].point_count >= 16);
-    OK(yg_events_named_series(store, spec, all.from_ns / YG_NS_PER_MS, all.to_ns / YG_NS_PER_MS, 0, true, 0,
-                              arena, &r, &err));
+    OK(yg_events_named_series(store, spec, all.from_ns / YG_NS_PER_MS, all.to_ns / YG_NS_PER_MS, 0,
+                              true, 0, arena, &r, &err));
     assert_int_equal(r.series[0].point_count, 1);
-    OK(yg_json_parse(YG_STR("{\"data_source\":\"rum\",\"compute\":{\"aggregation\":\"count\"}}"), arena, &node, &err));
+    OK(yg_json_parse(YG_STR("{\"data_source\":\"rum\",\"compute\":{\"aggregation\":\"count\"}}"),
+                     arena, &node, &err));
     assert_int_equal(yg_event_series_parse(node, arena, &spec, &err), YG_ENOTFOUND);
-    OK(yg_json_parse(YG_STR("{\"data_source\":\"logs\",\"compute\":{\"aggregation\":\"pc50\"}}"), arena, &node, &err));
+    OK(yg_json_parse(YG_STR("{\"data_source\":\"logs\",\"compute\":{\"aggregation\":\"pc50\"}}"),
+                     arena, &node, &err));
     assert_int_equal(yg_event_series_parse(node, arena, &spec, &err), YG_EINPUT);
     assert_non_null(strstr(err.text, "compute"));
 }
@@ -556,9 +599,12 @@ static void test_monitor_window(void **state) {
     struct yg_event_monitor *m = NULL;
     struct yg_window_value *values = NULL;
     uint32_t count = 0;
-    OK(yg_event_monitor_parse(YG_STR("logs(\"status:error\").index(\"main\").rollup(\"count\").by(\"service,env\")"
-                                     ".last(\"5m\") > 2"), arena, &m, &err));
-    OK(yg_event_monitor_window(store, m, all.from_ns, all.to_ns, true, 0, arena, &values, &count, NULL, &err));
+    OK(yg_event_monitor_parse(
+        YG_STR("logs(\"status:error\").index(\"main\").rollup(\"count\").by(\"service,env\")"
+               ".last(\"5m\") > 2"),
+        arena, &m, &err));
+    OK(yg_event_monitor_window(store, m, all.from_ns, all.to_ns, true, 0, arena, &values, &count,
+                               NULL, &err));
     double sum = 0;
     for (uint32_t i = 0; i < count; i++) {
         sum += values[i].value;
@@ -566,11 +612,16 @@ static void test_monitor_window(void **state) {
         assert_true(yg_str_starts(values[i].group_tags[1], YG_STR("env:")));
     }
     assert_true(sum == ROWS / 10);
-    OK(yg_event_monitor_parse(YG_STR("logs(\"service:nobody\").rollup(\"count\").last(\"5m\") > 2"), arena, &m, &err));
-    OK(yg_event_monitor_window(store, m, all.from_ns, all.to_ns, true, 0, arena, &values, &count, NULL, &err));
+    OK(yg_event_monitor_parse(YG_STR("logs(\"service:nobody\").rollup(\"count\").last(\"5m\") > 2"),
+                              arena, &m, &err));
+    OK(yg_event_monitor_window(store, m, all.from_ns, all.to_ns, true, 0, arena, &values, &count,
+                               NULL, &err));
     assert_true(count == 1 && values[0].has_value && values[0].value == 0);
-    OK(yg_event_monitor_parse(YG_STR("logs(\"service:nobody\").rollup(\"avg\", \"@size\").last(\"5m\") > 2"), arena, &m, &err));
-    OK(yg_event_monitor_window(store, m, all.from_ns, all.to_ns, true, 0, arena, &values, &count, NULL, &err));
+    OK(yg_event_monitor_parse(
+        YG_STR("logs(\"service:nobody\").rollup(\"avg\", \"@size\").last(\"5m\") > 2"), arena, &m,
+        &err));
+    OK(yg_event_monitor_window(store, m, all.from_ns, all.to_ns, true, 0, arena, &values, &count,
+                               NULL, &err));
     assert_true(count == 1 && !values[0].has_value);
 }
 
@@ -603,13 +654,16 @@ static void test_trace_spans(void **state) {
     OK(yg_trace_spans(store, (yg_id128){8, 2}, arena, &r, &err));
     assert_int_equal(r.count, 0);
     // By duration, longest first, with a cursor; and whole traces by their number of spans.
-    struct yg_event_query q = {.track = YG_TRACK_SPANS, .range = all, .sort = YG_SORT_DURATION, .limit = 2};
+    struct yg_event_query q = {
+        .track = YG_TRACK_SPANS, .range = all, .sort = YG_SORT_DURATION, .limit = 2};
     OK(yg_events_search(store, &q, true, arena, &r, &err));
-    assert_true(r.count == 2 && r.more && r.rows[0].sort_value == 1299 && r.rows[1].sort_value == 1298);
+    assert_true(r.count == 2 && r.more && r.rows[0].sort_value == 1299 &&
+                r.rows[1].sort_value == 1298);
     q.after = (struct yg_cursor_pos){true, r.rows[1].sort_value, r.rows[1].seq};
     OK(yg_events_search(store, &q, true, arena, &r, &err));
     assert_int_equal(r.rows[0].sort_value, 1297);
-    q = (struct yg_event_query){.track = YG_TRACK_TRACES, .range = all, .sort = YG_SORT_SPAN_COUNT, .limit = 10};
+    q = (struct yg_event_query){
+        .track = YG_TRACK_TRACES, .range = all, .sort = YG_SORT_SPAN_COUNT, .limit = 10};
     OK(yg_events_search(store, &q, true, arena, &r, &err));
     assert_int_equal(r.count, 3);
     assert_int_equal(r.rows[0].sort_value, 100);
@@ -633,7 +687,8 @@ static void damage_files(const char *path, uint32_t *count) {
         } else if (strstr(child, "logs") && st.st_size > 20000 && strstr(child, "wal") == NULL) {
             int fd = open(child, O_RDWR | O_CLOEXEC);
             char zeros[512] = {0};
-            assert_int_equal(pwrite(fd, zeros, sizeof(zeros), st.st_size / 2), (ssize_t)sizeof(zeros));
+            assert_int_equal(pwrite(fd, zeros, sizeof(zeros), st.st_size / 2),
+                             (ssize_t)sizeof(zeros));
             close(fd);
             (*count)++;
         }
@@ -664,14 +719,22 @@ static void test_damage_is_told(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_pages),           TEST(test_row_content),
-        TEST(test_early_stop),      TEST(test_deadline_and_cancel),
-        TEST(test_computes),        TEST(test_exact_cardinality),
-        TEST(test_nothing_matches), TEST(test_groups),
-        TEST(test_missing_total_tags_arrays), TEST(test_histogram_facet),
-        TEST(test_timeseries),      TEST(test_too_many_groups),
-        TEST(test_facets),          TEST(test_named_series),
-        TEST(test_monitor_window),  TEST(test_trace_spans),
+        TEST(test_pages),
+        TEST(test_row_content),
+        TEST(test_early_stop),
+        TEST(test_deadline_and_cancel),
+        TEST(test_computes),
+        TEST(test_exact_cardinality),
+        TEST(test_nothing_matches),
+        TEST(test_groups),
+        TEST(test_missing_total_tags_arrays),
+        TEST(test_histogram_facet),
+        TEST(test_timeseries),
+        TEST(test_too_many_groups),
+        TEST(test_facets),
+        TEST(test_named_series),
+        TEST(test_monitor_window),
+        TEST(test_trace_spans),
         TEST(test_damage_is_told),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
