@@ -220,8 +220,7 @@ struct yg_segment {
     struct yg_seg_dir dir;
     _Atomic uint32_t users; // open snapshots: a directory in use is not dropped
     _Atomic int64_t used_mono_ns;
-    uint64_t min_sequence; // memory segments: WAL sequences inside
-    uint64_t max_sequence;
+    uint64_t max_sequence; // newest WAL frame inside
     uint32_t shard;
     bool cut; // stands before a flush's cut: goes to files next
     bool unlink_at_end;    // dead file: removed with the last reference

@@ -4,7 +4,7 @@
 //
 // A builder keeps the batches themselves; sealing copies their columns, with dictionaries remapped,
 // into the segment format. Small memory segments are joined with the next seal while they are at
-// most twice its size, so that many fresh queries do not leave many tiny segments.
+// most twice its size, so that many fresh queries leave few segments and cost little.
 #include "base/panic.h"
 #include "store/store_int.h"
 
@@ -24,6 +24,11 @@ static void builder_reset(struct yg_store *store, struct yg_builder *b) {
     b->min_sequence = b->max_sequence = 0;
 }
 
+static void drop_tails(struct yg_shard *sh, enum yg_track track) {
+    while (sh->tail_count[track] > 0)
+        yg_segment_unref(sh->tails[track][--sh->tail_count[track]]);
+}
+
 void yg_shard_fini(struct yg_shard *sh) {
     if (sh->strand == NULL)
         return;
@@ -32,7 +37,7 @@ void yg_shard_fini(struct yg_shard *sh) {
         builder_reset(sh->store, &sh->builders[t]);
         yg_free(YG_MEM_STORE, sh->builders[t].parts);
         yg_free(YG_MEM_STORE, sh->builders[t].owners);
-        yg_segment_unref(sh->tail[t]);
+        drop_tails(sh, (enum yg_track)t);
     }
     yg_free(YG_MEM_TRACES, sh->late);
     yg_traces_destroy(sh->traces);
@@ -122,26 +127,34 @@ void yg_shard_add_own(struct yg_shard *sh, struct yg_batch *take_batch) {
 
 // ------------------------------------------------------------ sealing
 
-static bool joins(const struct yg_segment *tail, const struct yg_builder *b) {
-    return tail && tail->row_count <= 2 * (uint64_t)b->row_count &&
-           tail->row_count + b->row_count <= YG_SEAL_ROWS;
+// How many of the newest tails the builder's rows are joined with.
+static uint32_t joined_tails(const struct yg_shard *sh, enum yg_track track) {
+    uint64_t rows = sh->builders[track].row_count;
+    uint32_t n = 0;
+    while (n < sh->tail_count[track]) {
+        const struct yg_segment *seg = sh->tails[track][sh->tail_count[track] - n - 1];
+        if (seg->row_count > 2 * rows || seg->row_count + rows > YG_SEAL_ROWS)
+            break;
+        rows += seg->row_count;
+        n++;
+    }
+    return n;
 }
 
-static yg_rc gather(enum yg_track track, struct yg_segment *tail, const struct yg_builder *b,
+static yg_rc gather(struct yg_segment **tails, uint32_t tail_count, const struct yg_builder *b,
                     struct yg_columns *cs, struct yg_err *err) {
-    (void)track;
     uint32_t **map;
-    if (tail)
-        YG_TRY(yg_columns_want_segment(cs, tail, err));
+    for (uint32_t i = 0; i < tail_count; i++)
+        YG_TRY(yg_columns_want_segment(cs, tails[i], err));
     YG_TRY(yg_columns_want_parts(cs, b->parts, b->count, &map, err));
     YG_TRY(yg_columns_alloc(cs, err));
-    if (tail)
-        YG_TRY(yg_columns_add_segment(cs, tail, NULL, err));
+    for (uint32_t i = 0; i < tail_count; i++)
+        YG_TRY(yg_columns_add_segment(cs, tails[i], NULL, err));
     return yg_columns_add_parts(cs, b->parts, b->count, map, err);
 }
 
-static yg_rc write_memory(struct yg_store *store, const struct yg_columns *cs,
-                          struct yg_segment **ret_seg, struct yg_err *err) {
+yg_rc yg_store_memory_segment(struct yg_store *store, const struct yg_columns *cs,
+                              struct yg_segment **ret_seg, struct yg_err *err) {
     struct yg_seg_writer_options options = {
         .track = cs->track,
         .day = YG_DAY_MIXED,
@@ -163,45 +176,52 @@ static yg_rc write_memory(struct yg_store *store, const struct yg_columns *cs,
     return rc;
 }
 
-yg_rc yg_store_memory_segment(struct yg_store *store, const struct yg_columns *cs,
-                              struct yg_segment **ret_seg, struct yg_err *err) {
-    return write_memory(store, cs, ret_seg, err);
+static void push_tail(struct yg_shard *sh, enum yg_track track, struct yg_segment *take_seg) {
+    struct yg_segment **tails = sh->tails[track];
+    if (sh->tail_count[track] == YG_SHARD_TAILS_MAX) { // the longest is left alone from now on
+        yg_segment_unref(tails[0]);
+        memmove(tails, tails + 1, sizeof(struct yg_segment *) * --sh->tail_count[track]);
+    }
+    tails[sh->tail_count[track]++] = take_seg;
+}
+
+static yg_rc seal_builder(struct yg_shard *sh, enum yg_track track, struct yg_err *err) {
+    struct yg_store *store = sh->store;
+    struct yg_builder *b = &sh->builders[track];
+    uint32_t joined = joined_tails(sh, track);
+    struct yg_segment **tails = &sh->tails[track][sh->tail_count[track] - joined];
+    struct yg_columns *cs = yg_columns_create(track, YG_MEM_STORE, (size_t)2 << 30);
+    if (cs == NULL)
+        return yg_fail(err, YG_ENOMEM, "the store's memory is used up");
+    struct yg_segment *seg = NULL;
+    yg_rc rc = gather(tails, joined, b, cs, err);
+    if (rc == YG_OK)
+        rc = yg_store_memory_segment(store, cs, &seg, err);
+    yg_columns_destroy(cs);
+    if (rc != YG_OK)
+        return rc;
+    seg->max_sequence = b->max_sequence;
+    seg->shard = sh->idx;
+    struct yg_publication p = {
+        .track = track, .gone = tails, .gone_count = joined, .add_memory = seg};
+    if (track == YG_TRACK_TRACES) {
+        p.late = sh->late;
+        p.late_count = sh->late_count;
+        sh->late_count = 0;
+    }
+    yg_store_publish(store, &p);
+    for (; joined > 0; joined--)
+        yg_segment_unref(sh->tails[track][--sh->tail_count[track]]);
+    push_tail(sh, track, seg);
+    builder_reset(store, b);
+    return YG_OK;
 }
 
 yg_rc yg_shard_seal(struct yg_shard *sh, enum yg_track track, bool final, struct yg_err *err) {
-    struct yg_store *store = sh->store;
-    struct yg_builder *b = &sh->builders[track];
-    if (b->count > 0) {
-        struct yg_segment *tail = joins(sh->tail[track], b) ? sh->tail[track] : NULL;
-        struct yg_columns *cs = yg_columns_create(track, YG_MEM_STORE, (size_t)2 << 30);
-        if (cs == NULL)
-            return yg_fail(err, YG_ENOMEM, "the store's memory is used up");
-        struct yg_segment *seg = NULL;
-        yg_rc rc = gather(track, tail, b, cs, err);
-        if (rc == YG_OK)
-            rc = write_memory(store, cs, &seg, err);
-        yg_columns_destroy(cs);
-        if (rc != YG_OK)
-            return rc;
-        seg->min_sequence = tail ? tail->min_sequence : b->min_sequence;
-        seg->max_sequence = b->max_sequence;
-        seg->shard = sh->idx;
-        struct yg_publication p = {
-            .track = track, .gone = &tail, .gone_count = tail != NULL, .add_memory = seg};
-        if (track == YG_TRACK_TRACES) {
-            p.late = sh->late;
-            p.late_count = sh->late_count;
-            sh->late_count = 0;
-        }
-        yg_store_publish(store, &p);
-        yg_segment_unref(sh->tail[track]);
-        sh->tail[track] = seg;
-        builder_reset(store, b);
-    }
-    if (final) {
-        yg_segment_unref(sh->tail[track]);
-        sh->tail[track] = NULL;
-    }
+    if (sh->builders[track].count > 0)
+        YG_TRY(seal_builder(sh, track, err));
+    if (final)
+        drop_tails(sh, track);
     return YG_OK;
 }
 
@@ -222,13 +242,17 @@ static uint32_t shard_of_hash(const struct yg_store *store, uint64_t hash) {
     return (uint32_t)(hash >> 32) & (store->shard_count - 1);
 }
 
+uint32_t yg_store_shard_of_trace(const struct yg_store *store, yg_id128 id) {
+    return shard_of_hash(store, yg_hash_u64(id.lo));
+}
+
 // Spans: each trace has its shard. Returns NULL when all rows have the same one.
 static uint8_t *shards_of_spans(struct yg_store *store, const struct yg_batch *b,
                                 uint64_t *ret_mask, uint32_t *ret_first) {
     const struct yg_batch_col *ids = yg_batch_find(b, YG_STR(YG_COL_TRACE_ID), YG_T_ID);
     uint8_t *of = yg_calloc(YG_MEM_STORE, b->row_count, 1);
     for (uint32_t k = 0; ids && k < ids->count; k++)
-        of[ids->rows[k]] = (uint8_t)shard_of_hash(store, yg_hash_u64(ids->ids[k].lo));
+        of[ids->rows[k]] = (uint8_t)yg_store_shard_of_trace(store, ids->ids[k]);
     uint64_t mask = 0;
     for (uint32_t r = 0; r < b->row_count; r++)
         mask |= UINT64_C(1) << of[r];

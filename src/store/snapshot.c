@@ -59,6 +59,8 @@ void yg_store_publish(struct yg_store *store, const struct yg_publication *p) {
     for (uint32_t i = 0; i < p->late_count; i++)
         yg_trace_versions_set(&store->versions, p->late[i].id, p->late[i].version, p->late[i].day,
                               false);
+    if (p->track == YG_TRACK_TRACES)
+        atomic_fetch_add(&store->traces_epoch, 1);
     pthread_mutex_unlock(&store->lists_lock);
     for (uint32_t i = 0; i < p->gone_count; i++)
         yg_segment_unref(p->gone[i]); // the list's reference

@@ -397,6 +397,7 @@ yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **re
                     struct yg_err *err) {
     struct yg_store *store = yg_calloc(YG_MEM_STORE, 1, sizeof(*store));
     store->magic = YG_STORE_MAGIC;
+    atomic_init(&store->traces_epoch, 1);
     pthread_mutex_init(&store->dispatch_lock, NULL);
     pthread_mutex_init(&store->lists_lock, NULL);
     pthread_mutex_init(&store->flush_lock, NULL);

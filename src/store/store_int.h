@@ -20,6 +20,7 @@
 #define YG_SHARDS_MAX 64u
 #define YG_SEAL_ROWS 65536u
 #define YG_SEAL_BYTES (32u << 20)
+#define YG_SHARD_TAILS_MAX 20u
 #define YG_RESEND_NS (INT64_C(900) * YG_NS_PER_S)
 #define YG_MEMORY_SEGMENT_BIT (UINT64_C(1) << 63) // ids of memory segments
 
@@ -50,7 +51,9 @@ struct yg_shard {
     uint32_t idx;
     struct yg_strand *strand;
     struct yg_builder builders[YG_TRACK_COUNT];
-    struct yg_segment *tail[YG_TRACK_COUNT]; // newest memory segment that may still be joined
+    // Newest memory segments, which may still be joined: each more than twice as long as the next.
+    struct yg_segment *tails[YG_TRACK_COUNT][YG_SHARD_TAILS_MAX];
+    uint32_t tail_count[YG_TRACK_COUNT];
     uint64_t sequence; // of the last frame that was applied
     struct yg_trace_version *late; // traces in the builder that supersede stored rows
     uint32_t late_count, late_cap;
@@ -107,6 +110,7 @@ struct yg_store {
     struct yg_seg_list files[YG_TRACK_COUNT];
     struct yg_seg_list memory[YG_TRACK_COUNT];
     struct yg_trace_versions versions;
+    _Atomic uint64_t traces_epoch; // changes with the lists of the traces track
 
     struct yg_resend resend;
 
@@ -148,6 +152,7 @@ void yg_shared_batch_unref(struct yg_store *store, struct yg_shared_batch *share
 // A batch made by the store itself on the shard's strand (closed traces). sequence: of the newest
 // frame that went into it.
 void yg_shard_add_own(struct yg_shard *sh, struct yg_batch *take_batch);
+uint32_t yg_store_shard_of_trace(const struct yg_store *store, yg_id128 id);
 // Hands a durable batch to its shards, in sequence order; takes it.
 void yg_store_dispatch(struct yg_store *store, struct yg_batch *take_batch);
 void yg_store_dispatch_points(struct yg_store *store, struct yg_points *take_points);

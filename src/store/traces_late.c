@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Late spans: a trace that opens may have a stored row. The id filters of traces segments whose
+// times lie near the span's say which few to read.
+//
+// Looked at: segments with a row from 2 h before the span's start to 10 min after it. A trace whose
+// spans come further apart gets a second row.
+#include "base/hash.h"
+#include "base/panic.h"
+#include "codec/json_read.h"
+#include "store/traces.h"
+
+#define BEFORE_NS (INT64_C(7200) * YG_NS_PER_S)
+#define AFTER_NS (INT64_C(600) * YG_NS_PER_S)
+#define RECENT_BLOCKS (2048u / 8u)
+#define READ_BYTES_MAX ((size_t)256 << 20)
+
+void yg_traces_note_closed(struct yg_traces *t, yg_id128 id) {
+    yg_bloom_add(t->recent, RECENT_BLOCKS, id.lo);
+}
+
+void yg_traces_drop_near(struct yg_traces *t) {
+    for (uint32_t i = 0; i < t->near_count; i++) {
+        atomic_fetch_sub(&t->near[i]->users, 1);
+        yg_segment_unref(t->near[i]);
+    }
+    t->near_count = 0;
+    t->near_epoch = 0;
+}
+
+static void pin_near(struct yg_traces *t, const struct yg_seg_list *list, int64_t from_ns) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct yg_segment *seg = list->segs[i];
+        if (seg->max_time_ns < from_ns)
+            continue;
+        YG_GROW(YG_MEM_TRACES, t->near, t->near_count, t->near_cap);
+        atomic_fetch_add(&seg->users, 1);
+        t->near[t->near_count++] = yg_segment_ref(seg);
+    }
+}
+
+// Segments of the last hours, looked up again only after the traces track has changed.
+static void renew_near(struct yg_traces *t) {
+    struct yg_store *store = t->shard->store;
+    uint64_t epoch = atomic_load(&store->traces_epoch);
+    if (epoch == t->near_epoch)
+        return;
+    yg_traces_drop_near(t);
+    int64_t from = yg_now_ns(store->o.clock) - 2 * BEFORE_NS;
+    pthread_mutex_lock(&store->lists_lock);
+    t->near_epoch = atomic_load(&store->traces_epoch);
+    pin_near(t, &store->memory[YG_TRACK_TRACES], from);
+    pin_near(t, &store->files[YG_TRACK_TRACES], from);
+    pthread_mutex_unlock(&store->lists_lock);
+}
+
+// ------------------------------------------------------------ reading a stored row
+
+static bool row_of(struct yg_block *b, yg_id128 id, uint32_t *ret_row) {
+    const struct yg_vec *v[YG_TYPE_COUNT];
+    uint32_t n;
+    struct yg_err err;
+    if (b->ops->columns(b, YG_STR(YG_COL_TRACE_ID), v, &n, &err) != YG_OK || n != 1 ||
+        v[0]->type != YG_T_ID)
+        return false;
+    for (uint32_t r = 0; r < b->row_count; r++)
+        if (yg_id128_eq(v[0]->ids[r], id)) {
+            *ret_row = r;
+            return true;
+        }
+    return false;
+}
+
+static bool value_of(struct yg_block *b, const char *name, uint32_t row, struct yg_value *out) {
+    const struct yg_vec *v[YG_TYPE_COUNT];
+    uint32_t n;
+    struct yg_err err;
+    return b->ops->columns(b, yg_str_c(name), v, &n, &err) == YG_OK && n >= 1 &&
+           yg_vec_value(v[0], row, out);
+}
+
+static int64_t i64_of(struct yg_block *b, const char *name, uint32_t row) {
+    struct yg_value v;
+    return value_of(b, name, row, &v) && (v.type == YG_T_I64 || v.type == YG_T_BOOL) ? v.i64 : 0;
+}
+
+static uint32_t text_of(struct yg_traces *t, struct yg_block *b, const char *name, uint32_t row) {
+    struct yg_value v;
+    return value_of(b, name, row, &v) && (v.type == YG_T_STR || v.type == YG_T_JSON)
+               ? yg_traces_text(t, v.str)
+               : YG_TRACE_NONE;
+}
+
+static void take_services(struct yg_traces *t, struct yg_open_trace *o, yg_str json,
+                          struct yg_arena *arena) {
+    struct yg_json j;
+    struct yg_json_token token;
+    struct yg_err err;
+    yg_json_init(&j, json, arena);
+    while (yg_json_next(&j, &token, &err) == YG_OK && token.kind != YG_JSON_END)
+        if (token.kind == YG_JSON_STRING)
+            yg_traces_add_service(t, o, yg_traces_text(t, token.str));
+}
+
+// Takes the stored row's facts into a trace that has no spans yet.
+static void take_row(struct yg_traces *t, struct yg_open_trace *o, struct yg_block *b,
+                     uint32_t row) {
+    struct yg_value v;
+    o->start_ns = i64_of(b, YG_COL_TIME, row);
+    o->end_ns = o->start_ns + i64_of(b, YG_COL_DURATION, row);
+    o->span_count = (uint32_t)i64_of(b, "@span_count", row);
+    o->error_count = (uint32_t)i64_of(b, "@error_count", row);
+    o->cold_start = i64_of(b, "@cold_start", row) != 0;
+    o->has_root = value_of(b, "@root_duration", row, &v);
+    o->root_duration_ns = i64_of(b, "@root_duration", row);
+    o->face_start_ns = o->start_ns;
+    o->face = (struct yg_trace_face){
+        .service = text_of(t, b, YG_COL_SERVICE, row),
+        .operation = text_of(t, b, YG_COL_OPERATION, row),
+        .resource = text_of(t, b, YG_COL_RESOURCE, row),
+        .env = text_of(t, b, YG_COL_ENV, row),
+        .status = text_of(t, b, YG_COL_STATUS, row),
+    };
+    o->gap_known = true;
+    o->base_gap_ns = i64_of(b, "@longest_gap", row);
+    o->base_repeat = text_of(t, b, "@top_repeat", row);
+    o->base_repeat_count = (uint32_t)i64_of(b, "@top_repeat_count", row);
+    o->service_count = 0;
+    if (value_of(b, "@services", row, &v) && v.type == YG_T_JSON)
+        take_services(t, o, v.str, b->arena);
+}
+
+static void look_into(struct yg_traces *t, uint32_t idx, struct yg_segment *seg) {
+    struct yg_err err = {0};
+    yg_id128 id = t->open[idx].id;
+    atomic_store(&seg->used_mono_ns, yg_mono_ns(t->shard->store->o.clock));
+    if (yg_segment_load(seg, &err) != YG_OK || !yg_segment_may_hold_id(seg, id.lo))
+        return;
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_TRACES, READ_BYTES_MAX);
+    for (uint32_t g = 0; g < seg->dir.granule_count; g++) {
+        struct yg_block *b;
+        uint32_t row;
+        yg_arena_reset(arena);
+        if (yg_segment_block(seg, g, arena, &b, &err) != YG_OK || !row_of(b, id, &row))
+            continue;
+        uint64_t version = (uint64_t)i64_of(b, YG_COL_VERSION, row);
+        if (version <= t->open[idx].stored_version)
+            continue; // an older one
+        take_row(t, &t->open[idx], b, row);
+        t->open[idx].stored_version = version;
+    }
+}
+
+void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns) {
+    struct yg_shard *sh = t->shard;
+    yg_id128 id = t->open[idx].id;
+    if (sh->builders[YG_TRACK_TRACES].count == 0) {
+        memset(t->recent, 0, sizeof(t->recent));
+    } else if (yg_bloom_has(t->recent, RECENT_BLOCKS, id.lo)) {
+        struct yg_err err = {0}; // it may have closed a moment ago: make its row readable
+        if (yg_shard_seal(sh, YG_TRACK_TRACES, false, &err) != YG_OK)
+            yg_log(YG_LOG_DEBUG, "store", "seal put off", YG_KV_C("why", err.text));
+        memset(t->recent, 0, sizeof(t->recent));
+    }
+    renew_near(t);
+    for (uint32_t i = 0; i < t->near_count; i++) {
+        struct yg_segment *seg = t->near[i];
+        if (seg->max_time_ns >= start_ns - BEFORE_NS && seg->min_time_ns <= start_ns + AFTER_NS)
+            look_into(t, idx, seg);
+    }
+}
