@@ -45,11 +45,15 @@ static void hmac(const char *text, size_t len, unsigned char out[MAC_BYTES]) {
 }
 
 static void sign(const char *text, size_t len, char out_hex[2 * MAC_BYTES + 1]) {
+    static const char digits[] = "0123456789abcdef";
     pthread_once(&secret_once, make_secret);
     unsigned char mac[MAC_BYTES];
     hmac(text, len, mac);
-    for (size_t i = 0; i < MAC_BYTES; i++)
-        (void)snprintf(out_hex + 2 * i, 3, "%02x", mac[i]);
+    for (size_t i = 0; i < MAC_BYTES; i++) {
+        out_hex[2 * i] = digits[mac[i] >> 4];
+        out_hex[2 * i + 1] = digits[mac[i] & 15];
+    }
+    out_hex[(size_t)2 * MAC_BYTES] = '\0';
 }
 
 void yg_session_make(int64_t now_s, char out[YG_SESSION_TEXT_BYTES]) {

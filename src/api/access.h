@@ -6,7 +6,7 @@
 #include "api/api.h"
 
 #define YG_SESSION_COOKIE "yagura_session"
-#define YG_SESSION_TEXT_BYTES 128
+#define YG_SESSION_TEXT_BYTES 160
 #define YG_SESSION_MAX_AGE_S (30 * 24 * 3600)
 
 // True when this request may get a page session: loopback peer and a loopback name in Host (a foreign name

@@ -195,14 +195,19 @@ static void fix_headers(struct net_exchange *x) {
         net_refuse(x, 400, hosts ? "more than one Host field" : "no Host field");
 }
 
+// Room for the decoded path and parameters behind the head: before anything points into it.
+static bool reserve_target(struct net_exchange *x) {
+    if (yg_buf_reserve(&x->head, 2 * (size_t)x->target_len + 1, NULL) == YG_OK)
+        return true;
+    net_refuse(x, 429, "out of memory for request heads");
+    return false;
+}
+
 // Target, path, parameters; finds the route. False when the request is refused.
 static bool fix_target(struct net_exchange *x, struct net_match *ret_match) {
     size_t len = x->target_len;
     size_t from = x->head.len;
-    if (yg_buf_reserve(&x->head, 2 * len + 1, NULL) != YG_OK) { // decoded path and parameters
-        net_refuse(x, 429, "out of memory for request heads");
-        return false;
-    }
+    YG_ASSERT(x->head.cap - from > 2 * len); // reserve_target
     x->req.target = yg_str_n(x->head.ptr, len);
     yg_str raw = split_target(x->req.target, &x->req.query);
     char *out = x->head.ptr + from;
@@ -294,6 +299,8 @@ static int on_headers_complete(llhttp_t *p) {
     uint32_t method = method_bit(p->method);
     x->req.method = (enum yg_method)method;
     x->is_head = method == YG_HEAD;
+    if (!reserve_target(x))
+        return HPE_USER;
     fix_headers(x);
     if (p->http_major != 1)
         net_refuse(x, 505, "only HTTP/1.0 and HTTP/1.1 are known");
