@@ -199,7 +199,8 @@ static bool parse_metric(struct statsd *s, yg_str line) {
 
 // ------------------------------------------------------------ events
 
-// "_e{5,4}:" at the start; *ret_head: bytes up to and with the colon.
+// "_e{5,4}:" at the start of an event whose lengths lead to its '|' and its end; *ret_head: bytes up
+// to and with the colon.
 static bool event_head(yg_str data, size_t *ret_title, size_t *ret_text, size_t *ret_head) {
     if (!yg_str_starts(data, YG_STR("_e{")))
         return false;
@@ -214,8 +215,12 @@ static bool event_head(yg_str data, size_t *ret_title, size_t *ret_text, size_t 
         return false;
     *ret_head = 3 + brace + 2;
     size_t left = data.len - *ret_head;
-    if (title > left || text > left - title || left - title - text < 1)
+    if (title == 0 || title > left || text > left - title || left - title - text < 1)
         return false; // '|' stands between the two
+    size_t end = *ret_head + title + 1 + text;
+    if (data.ptr[*ret_head + title] != '|' ||
+        (end < data.len && data.ptr[end] != '|' && data.ptr[end] != '\n' && data.ptr[end] != '\r'))
+        return false; // lengths that lead elsewhere must not swallow the lines behind
     *ret_title = title;
     *ret_text = text;
     return true;
@@ -264,16 +269,12 @@ static bool parse_event(struct statsd *s, yg_str line) {
     size_t text;
     size_t head;
     if (!event_head(line, &title, &text, &head))
-        return bad(s, "not _e{TITLE BYTES,TEXT BYTES}:TITLE|TEXT");
+        return bad(s, "not _e{TITLE BYTES,TEXT BYTES}:TITLE|TEXT, or lengths that lead elsewhere");
     yg_str body = after(line, head);
-    if (body.ptr[title] != '|' || title == 0)
-        return bad(s, "the title's length does not lead to '|'");
     yg_str rest = after(body, title + 1 + text);
     struct extra x = {0};
     yg_str field;
     reset_tags(s);
-    if (rest.len > 0 && rest.ptr[0] != '|')
-        return bad(s, "the text's length does not lead to '|'");
     while (yg_str_split(&rest, '|', &field))
         if (!extra_field(s, field, &x))
             return bad(s, "d: must be seconds since 1970");

@@ -234,9 +234,13 @@ static inline void check_tags(const struct golden *g, uint32_t row, const yg_str
         got[i] = tags[i];
     for (const struct yg_json_node *t = want->child; t != NULL; t = t->next)
         expected[n++] = t->str;
-    if (n != count)
-        fail_msg("%s row %u: %u tags, wanted %u", g->dir, row, count, n);
     qsort(got, count, sizeof(*got), compare_strs);
+    uint32_t distinct = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (i == 0 || !yg_str_eq(got[distinct - 1], got[i]))
+            got[distinct++] = got[i];
+    if (n != distinct)
+        fail_msg("%s row %u: %u tags, wanted %u", g->dir, row, distinct, n);
     qsort(expected, n, sizeof(*expected), compare_strs);
     for (uint32_t i = 0; i < n; i++)
         check_str(g, row, "tag", got[i], expected[i]);
