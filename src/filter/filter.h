@@ -37,6 +37,10 @@ bool yg_filter_may_match(struct yg_filter *f, struct yg_block *b);
 yg_rc yg_filter_run(struct yg_filter *f, struct yg_block *b, uint64_t *ret_rows,
                     struct yg_err *err) YG_MUST_USE;
 
+// From now on only rows within `range` match as well (a search that already holds better rows).
+// Never widens.
+void yg_filter_narrow(struct yg_filter *f, struct yg_time_range range);
+
 // ---- values of a field, for facets, group-by and measures
 // Calls fn for every value of `field` in row r: JSON columns give each scalar element, TAG fields
 // each value of that key, attribute paths reach into JSON arrays of objects. Text form for

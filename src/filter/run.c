@@ -375,6 +375,13 @@ static bool node_may_match(const struct yg_filter *f, const struct yg_plan_node 
     return true;
 }
 
+void yg_filter_narrow(struct yg_filter *f, struct yg_time_range range) {
+    if (range.from_ns > f->range.from_ns)
+        f->range.from_ns = range.from_ns;
+    if (range.to_ns < f->range.to_ns)
+        f->range.to_ns = range.to_ns;
+}
+
 bool yg_filter_may_match(struct yg_filter *f, struct yg_block *b) {
     bool timed = b->min_time_ns <= b->max_time_ns; // a batch may have no times yet
     if (!timed)

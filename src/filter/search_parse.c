@@ -422,6 +422,14 @@ static yg_rc parse_group(struct parser *p, const struct yg_field *field,
 
 // ------------------------------------------------------------ terms
 
+static yg_rc field_at(struct parser *p, const struct word *w, struct yg_field *ret_field) {
+    struct yg_err local = {0};
+    yg_rc rc = yg_field_parse(w->text, p->options->track, p->arena, ret_field, &local);
+    if (rc == YG_EINPUT)
+        return fail_at(p, w->at, local.text);
+    return rc == YG_OK ? YG_OK : yg_fail(p->err, rc, "%s", local.text);
+}
+
 static yg_rc parse_cidr(struct parser *p, struct yg_node **ret_node) {
     struct word w;
     struct yg_field field;
@@ -430,7 +438,7 @@ static yg_rc parse_cidr(struct parser *p, struct yg_node **ret_node) {
     YG_TRY(read_word(p, ",()\"", &w));
     if (w.text.len == 0 || w.wild)
         return fail_at(p, w.at, "CIDR needs the name of a field");
-    YG_TRY(yg_field_parse(w.text, p->options->track, p->arena, &field, p->err));
+    YG_TRY(field_at(p, &w, &field));
     struct yg_node *n = NULL;
     YG_TRY(node_for_field(p, YG_NODE_CIDR, &field, &n));
     uint32_t cap = 0;
@@ -482,7 +490,7 @@ static yg_rc parse_existence(struct parser *p, bool missing, struct yg_node **re
     if (w.text.len == 0 || w.wild)
         return fail_at(p, w.at, "the name of a field is expected here");
     struct yg_field field;
-    YG_TRY(yg_field_parse(w.text, p->options->track, p->arena, &field, p->err));
+    YG_TRY(field_at(p, &w, &field));
     struct yg_node *n = NULL;
     YG_TRY(node_for_field(p, YG_NODE_EXISTS, &field, &n));
     if (missing)
@@ -506,7 +514,7 @@ static yg_rc parse_field(struct parser *p, const struct word *name, struct yg_no
     if (yg_str_eq_c(name->text, "_exists_") || yg_str_eq_c(name->text, "_missing_"))
         return parse_existence(p, name->text.ptr[1] == 'm', ret_node);
     struct yg_field field;
-    YG_TRY(yg_field_parse(name->text, p->options->track, p->arena, &field, p->err));
+    YG_TRY(field_at(p, name, &field));
     return parse_value(p, &field, ret_node);
 }
 

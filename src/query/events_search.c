@@ -126,6 +126,17 @@ static bool block_is_hopeless(const struct collector *c, struct yg_block *b) {
            hopeless(c, stats.min_i64, stats.max_i64);
 }
 
+// With a full heap only rows at least as good as its worst are worth looking at.
+static void narrow(struct collector *c) {
+    struct yg_time_range range = {INT64_MIN, INT64_MAX};
+    int64_t worst = c->heap[0].sort_value;
+    if (!c->plan->ascending)
+        range.from_ns = worst;
+    else if (worst < INT64_MAX)
+        range.to_ns = worst + 1;
+    yg_filter_narrow(c->scan->filter, range);
+}
+
 static yg_rc collect(struct collector *c, struct yg_err *err) {
     struct yg_scan *s = c->scan;
     uint64_t rows[YG_BITS_WORDS(YG_GRANULE_ROWS)];
@@ -135,6 +146,8 @@ static yg_rc collect(struct collector *c, struct yg_err *err) {
             s->stats->granules_skipped += s->granule_count - i;
             return YG_OK; // those that follow are no better
         }
+        if (c->by_time && c->count == c->wanted)
+            narrow(c);
         if (!c->by_time && c->count == c->wanted) {
             struct yg_block *peek = NULL;
             YG_TRY(yg_scan_block(s, g->segment, g->granule, &peek, err));

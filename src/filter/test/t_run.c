@@ -589,6 +589,61 @@ static void test_find_against_plain_search(void **state) {
         }
 }
 
+// Random trees: dictionaries change nothing, and NOT gives exactly the other rows.
+static void test_random_trees(void **state) {
+    (void)state;
+    static const char *const terms[] = {"service:web",
+                                        "service:*",
+                                        "status:info",
+                                        "env:prod",
+                                        "@http.status_code:>400",
+                                        "timeout",
+                                        "@mixed:two",
+                                        "@size:12.5",
+                                        "@Event.Data.Name:X",
+                                        "*:web",
+                                        "trace_id:*",
+                                        "CIDR(@ip, 13.0.0.0/8)",
+                                        "@nosuch:1",
+                                        "*",
+                                        "\"connection refused\"",
+                                        "@flag:true",
+                                        "service:w*",
+                                        "-tags:daffy"};
+    uint32_t seed = 99, count = (uint32_t)(sizeof(terms) / sizeof(terms[0]));
+    for (uint32_t round = 0; round < 600; round++) {
+        char text[512], negated[520];
+        size_t len = 0;
+        uint32_t open = 0;
+        for (uint32_t n = 2 + round % 5; n > 0; n--) {
+            seed = seed * 1664525u + 1013904223u;
+            bool bracket = (seed >> 9) % 3 == 0 && n > 1;
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s%s",
+                                    (seed >> 12) % 4 == 0 ? "NOT " : "", bracket ? "(" : "",
+                                    terms[(seed >> 16) % count]);
+            open += bracket;
+            if (open > 0 && (!bracket || n == 1) && (seed >> 14) % 2) {
+                len += (size_t)snprintf(text + len, sizeof(text) - len, ")");
+                open--;
+            }
+            if (n > 1)
+                len += (size_t)snprintf(text + len, sizeof(text) - len, "%s",
+                                        (seed >> 20) % 2 ? " OR " : " ");
+        }
+        for (; open > 0; open--)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, ")");
+        snprintf(negated, sizeof(negated), "NOT (%s)", text);
+        bool may;
+        char plain[16], other[16];
+        snprintf(plain, sizeof(plain), "%s", rows_of(logs.plain, text, all_time, &may));
+        check(&logs, text, plain);
+        snprintf(other, sizeof(other), "%s", rows_of(logs.plain, negated, all_time, &may));
+        for (char r = '0'; r < '8'; r++)
+            if ((strchr(plain, r) == NULL) == (strchr(other, r) == NULL))
+                fail_msg("row %c: %s gives %s, its negation %s", r, text, plain, other);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields),        cmocka_unit_test(test_tags),
@@ -598,6 +653,7 @@ int main(void) {
         cmocka_unit_test(test_escapes),       cmocka_unit_test(test_spans),
         cmocka_unit_test(test_time_and_live), cmocka_unit_test(test_skipping),
         cmocka_unit_test(test_values),        cmocka_unit_test(test_find_against_plain_search),
+        cmocka_unit_test(test_random_trees),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -189,12 +189,80 @@ static void test_limits(void **state) {
     assert_int_equal(tree->child_count, 7500);
 }
 
+// Random texts over the characters that mean something: refused or read, and read texts print to a
+// fixed point.
+static void test_random_texts(void **state) {
+    (void)state;
+    static const char *const pieces[] = {"a",
+                                         "service",
+                                         ":",
+                                         "@x.y",
+                                         " ",
+                                         "(",
+                                         ")",
+                                         "\"",
+                                         "\\",
+                                         "*",
+                                         "?",
+                                         "-",
+                                         "[",
+                                         "]",
+                                         "{",
+                                         "}",
+                                         " TO ",
+                                         "AND",
+                                         " OR ",
+                                         "NOT ",
+                                         ">=",
+                                         "<",
+                                         "1.5ms",
+                                         "CIDR(",
+                                         ",",
+                                         "10.0.0.0/8",
+                                         "\xe3\x82\xa8",
+                                         "\xe3\x80\x80",
+                                         "_exists_",
+                                         "#",
+                                         "=",
+                                         "\xff",
+                                         "tags",
+                                         "status"};
+    uint32_t seed = 12345, read = 0;
+    for (uint32_t round = 0; round < 30000; round++) {
+        char text[256];
+        size_t len = 0;
+        for (uint32_t n = 1 + round % 12; n > 0; n--) {
+            seed = seed * 1664525u + 1013904223u;
+            const char *piece = pieces[(seed >> 16) % (sizeof(pieces) / sizeof(pieces[0]))];
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", piece);
+        }
+        struct yg_arena *kept = arena;
+        arena = yg_arena_create(YG_MEM_QUERY, 4u << 20);
+        struct yg_node *tree = NULL;
+        struct yg_err err;
+        yg_rc rc = parse((yg_str){text, len}, YG_TRACK_LOGS, &tree, &err);
+        if (rc == YG_OK) {
+            const char *once = canonical(text, YG_TRACK_LOGS);
+            const char *twice = canonical(once, YG_TRACK_LOGS);
+            if (strcmp(once, twice) != 0)
+                fail_msg("\"%s\" prints as \"%s\", then as \"%s\"", text, once, twice);
+            read++;
+        } else {
+            assert_int_equal(rc, YG_EINPUT);
+            assert_non_null(strstr(err.text, "(column "));
+        }
+        yg_arena_destroy(arena);
+        arena = kept;
+    }
+    assert_true(read > 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),     cmocka_unit_test(test_canonical),
         cmocka_unit_test(test_units),       cmocka_unit_test(test_columns_count_characters),
         cmocka_unit_test(test_field_kinds), cmocka_unit_test(test_no_fulltext),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_random_texts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

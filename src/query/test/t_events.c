@@ -543,6 +543,29 @@ static void test_too_many_groups(void **state) {
     assert_true(r.buckets[0].computes[0].value == 3);
 }
 
+// Groups times buckets past the memory of a query, and answers past the asker's.
+static void test_memory_limits(void **state) {
+    (void)state;
+    struct yg_compute c = compute("count", "");
+    struct yg_group_by g = group("@user", 10);
+    struct yg_event_query q = query("*");
+    struct yg_agg_result r;
+    struct yg_search_result rows;
+    c.timeseries = true;
+    c.interval_ns = YG_NS_PER_S;
+    q.computes = &c;
+    q.compute_count = 1;
+    q.group_by = &g;
+    q.group_count = 1;
+    assert_int_equal(yg_events_aggregate(store, &q, true, arena, &r, &err), YG_ELIMIT);
+    assert_non_null(strstr(err.text, "64 MiB"));
+    assert_non_null(strstr(err.text, "\"@user\""));
+    q.limit = 1000;
+    struct yg_arena *small = yg_arena_create(YG_MEM_QUERY, 64u << 10);
+    assert_int_equal(yg_events_search(store, &q, true, small, &rows, &err), YG_ENOMEM);
+    yg_arena_destroy(small);
+}
+
 // ------------------------------------------------------------ facets, series, monitors
 
 static void test_facets(void **state) {
@@ -731,6 +754,7 @@ int main(void) {
         TEST(test_histogram_facet),
         TEST(test_timeseries),
         TEST(test_too_many_groups),
+        TEST(test_memory_limits),
         TEST(test_facets),
         TEST(test_named_series),
         TEST(test_monitor_window),
