@@ -25,6 +25,32 @@ static void share_memory(int64_t limit_bytes) {
         yg_mem_limit_set(memory_shares[i].tag, limit_bytes / 16 * memory_shares[i].sixteenths);
 }
 
+// ------------------------------------------------------------ what arrived, from intake to the page
+
+struct seen_to {
+    void (*fn)(void *ctx, const struct yg_api_seen *seen);
+    void *ctx;
+};
+
+static void on_seen(void *arg, const struct yg_intake_seen *seen) {
+    struct seen_to *to = arg;
+    struct yg_api_seen copy = {
+        .client = seen->client,
+        .version = seen->version,
+        .route = seen->route,
+        .items = seen->items,
+        .rejected = seen->rejected,
+        .first_ns = seen->first_ns,
+        .last_ns = seen->last_ns,
+    };
+    to->fn(to->ctx, &copy);
+}
+
+static void seen_each(void (*fn)(void *ctx, const struct yg_api_seen *seen), void *ctx) {
+    struct seen_to to = {.fn = fn, .ctx = ctx};
+    yg_intake_seen_each(on_seen, &to);
+}
+
 // ------------------------------------------------------------ listeners
 
 static bool refused_before_ready(const struct yg_wire *w, const struct yg_http_request *req,
@@ -154,6 +180,9 @@ yg_rc yg_wire_listen(struct yg_wire *w, const struct yg_options *o, struct yg_er
     struct yg_pool_options pool = {0};
     w->pool = yg_pool_create(&pool);
     w->api.pool = w->pool;
+    w->api.ui = yg_api_ui_create();
+    w->api.data_dir = o->data;
+    w->api.seen_each = seen_each;
     w->loop = yg_loop_create(w->pool);
     YG_TRY(listen_api(w, o, err));
     YG_TRY(listen_agent(w, o, err));
@@ -255,6 +284,7 @@ void yg_wire_open_doors(struct yg_wire *w) {
 void yg_wire_tick(struct yg_wire *w) {
     yg_statsd_flush(w->pipeline, false);
     yg_selfwatch_tick(&w->watch);
+    yg_api_tick(&w->api);
 }
 
 // ------------------------------------------------------------ end
@@ -268,20 +298,23 @@ void yg_wire_drain(struct yg_wire *w, int64_t grace_ms) {
 void yg_wire_fini(struct yg_wire *w) {
     if (w->loop_running)
         yg_loop_stop(w->loop, 0);
+    // First the listeners: they wait for requests that are still with a handler or the WAL, whose answers
+    // tell the pipeline whether they were delivered.
+    yg_http_server_destroy(w->admin_server);
+    yg_http_server_destroy(w->agent_socket_server);
+    yg_http_server_destroy(w->agent_server);
+    yg_http_server_destroy(w->api_server);
+    yg_udp_destroy(w->dogstatsd);
     yg_monitors_destroy(w->monitors);
     yg_notifier_destroy(w->notifier);
     yg_client_destroy(w->client);
     yg_pipeline_destroy(w->pipeline);
     yg_store_close(w->store);
-    yg_udp_destroy(w->dogstatsd);
-    yg_http_server_destroy(w->admin_server);
-    yg_http_server_destroy(w->agent_socket_server);
-    yg_http_server_destroy(w->agent_server);
-    yg_http_server_destroy(w->api_server);
     yg_loop_destroy(w->loop);
     yg_meta_close(w->meta);
     yg_selfwatch_fini(&w->watch);
     yg_pool_destroy(w->pool);
+    yg_api_ui_destroy(w->api.ui);
     if (w->admin_path[0])
         unlink(w->admin_path);
 }
