@@ -63,7 +63,7 @@ const entry = app.find((f) => f.meta?.entryPoint?.endsWith('src/main.tsx'));
 const icon = favicon();
 const files = [...app, ...theme, ...css, icon];
 
-rmSync(out, { recursive: true, force: true });
+for (const part of ['assets', 'index.html', 'manifest.json']) rmSync(join(out, part), { recursive: true, force: true });
 mkdirSync(join(out, 'assets'), { recursive: true });
 const manifest = { files: [] };
 const scripts = [];

@@ -15,6 +15,6 @@ await build({
   define: { WEB_DIR: JSON.stringify(dirname(here)) }, logLevel: 'warning', jsx: 'automatic', jsxImportSource: 'preact',
 });
 const files = readdirSync(out).filter((f) => f.endsWith('.mjs')).map((f) => join(out, f));
-const r = spawnSync(process.execPath, ['--test', ...process.argv.slice(2), ...files], { stdio: 'inherit' });
+const r = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...process.argv.slice(2), ...files], { stdio: 'inherit' });
 rmSync(out, { recursive: true, force: true });
 process.exit(r.status ?? 1);

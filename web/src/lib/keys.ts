@@ -66,6 +66,13 @@ function ownsKey(el: EventTarget | null, key: string): boolean {
   return (key === 'Enter' || key === 'Space') && /^(BUTTON|A|SUMMARY|INPUT)$/.test(el.tagName);
 }
 
+/** Moving in a list takes the focus there, or Enter would press the button that was clicked last. */
+function focusList(): void {
+  const el = document.activeElement;
+  if (!(el instanceof HTMLElement) || !/^(BUTTON|A|SUMMARY|INPUT)$/.test(el.tagName)) return;
+  (document.querySelector<HTMLElement>('.wfbox, .scroll.list') ?? document.getElementById('main'))?.focus({ preventScroll: true });
+}
+
 function onKey(e: KeyboardEvent): void {
   if (e.defaultPrevented || e.isComposing || e.keyCode === 229 || e.ctrlKey || e.metaKey || e.altKey) return;
   const key = nameOf(e);
@@ -85,6 +92,7 @@ function onKey(e: KeyboardEvent): void {
     if (!hit) continue;
     if (b.run(e) === false) continue;
     e.preventDefault();
+    if (b.keys === 'j' || b.keys === 'k') focusList();
     return;
   }
 }

@@ -99,6 +99,7 @@ function findGroups(t: TraceBlock, a: Analysis): void {
 function findGaps(t: TraceBlock, a: Analysis): void {
   for (let i = 0; i < t.n; i++) {
     if ((t.endOf[i] as number) === i + 1) continue;
+    if ((t.flag[i] as number) & FLAG.inferred && (t.flag[i] as number) & FLAG.async) continue;
     const s = t.startOff[i] as number, d = t.dur[i] as number;
     if (d < 1e6) continue;
     let at = s, from = 0, to = 0, cold = false;
@@ -152,7 +153,7 @@ function findings(t: TraceBlock, a: Analysis, main: number): void {
   const out: Finding[] = [];
   for (const g of a.gaps.values()) {
     const ns = g.to - g.from, share = ns / whole;
-    if (g.kind === 'init' && share >= 0.1) out.push({ kind: 'cold', row: g.row, ns, share, label: t.str(t.service[g.row] as number) });
+    if (g.kind === 'init' && share >= 0.1) out.push({ kind: 'cold', row: g.row, ns, share, label: t.str(t.service[Math.min(t.n - 1, g.row + 1)] as number) });
     else if (g.kind === 'gap' && share >= 0.2) out.push({ kind: 'gap', row: g.row, ns, share, label: t.str(t.resource[g.row] as number) });
   }
   for (let i = 0; i < t.n; i++) {
@@ -170,7 +171,7 @@ function findings(t: TraceBlock, a: Analysis, main: number): void {
   }
   for (const g of a.groups.values()) {
     if (g.sequential < g.rows.length * 0.8) continue;
-    const label = t.str(t.resource[g.first] as number) || t.str(t.name[g.first] as number);
+    const label = `${t.str(t.name[g.first] as number).split('.').pop()} ${t.str(t.resource[g.first] as number)}`.trim();
     out.push({ kind: 'repeat', row: g.first, ns: g.end - g.start, share: (g.end - g.start) / whole, label, n: g.rows.length });
   }
   out.sort((x, y) => y.ns - x.ns);

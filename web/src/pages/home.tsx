@@ -32,7 +32,7 @@ function eyes(f: Fleet, q: string): Eye[] {
   for (const a of f.alerts) {
     const item = f.items.find((i) => a.group.includes(`:${i.name}`) || a.group === i.name);
     out.push({
-      kind: stateKind(a.state), name: a.name, why: [a.group === '*' ? '' : a.group, a.value === null ? stateWord(a.state) : `${fmtValue(a.value)}${a.threshold === null ? '' : ` · ${t('home.limit')} ${fmtValue(a.threshold)}`}`].filter(Boolean).join(' · '),
+      kind: stateKind(a.state), name: a.name, why: [a.value === null ? stateWord(a.state) : `${fmtValue(a.value)}${a.threshold === null ? '' : ` · ${t('home.limit')} ${fmtValue(a.threshold)}`}`, a.group === '*' || a.name.includes(a.group.split(':').pop() ?? '') ? '' : a.group].filter(Boolean).join(' · '),
       spark: item?.errors_spark ?? [], since: t('since', { at: since(a.since_ms) }), go: t('home.open_monitor'), href: href(`/monitors/${a.monitor_id}`),
       rank: a.state === 'Alert' ? 0 : a.state === 'Warn' ? 1 : 2,
     });
@@ -72,7 +72,7 @@ function Kpis({ f }: { f: Fleet }): VNode {
       <div class="kpi"><div class="l">{t('home.rate')}</div><div class="top"><span class="v">{fmtRate(x.hits / secs)}<small>{t('per_s')}</small></span></div><Spark d={x.hits_spark.map((h) => h / step)} w={160} fluid /></div>
       <div class="kpi"><div class="l">{t('home.err_rate')}</div><div class="top"><span class="v">{pctDigits(err)}<small>%</small></span><span class="end"><Delta now={err} before={errBefore} /></span></div><Spark d={errSpark} w={160} c={err >= 0.01 ? 'var(--error)' : undefined} fluid /></div>
       <div class="kpi"><div class="l">p95</div><div class="top"><span class="v">{x.p95_ns === null ? '–' : <>{p95.v}<small>{p95.u}</small></>}</span><span class="end"><Delta now={x.p95_ns} before={pv?.p95_ns} /></span></div><Spark d={x.p95_spark} w={160} fluid /></div>
-      <div class="kpi hide-tablet"><div class="l">p99</div><div class="top"><span class="v">{x.p99_ns === null ? '–' : <>{p99.v}<small>{p99.u}</small></>}</span></div><span class="fs12 t3 under">p50 {fmtDur(x.p50_ns)}</span></div>
+      <div class="kpi c-p99k"><div class="l">p99</div><div class="top"><span class="v">{x.p99_ns === null ? '–' : <>{p99.v}<small>{p99.u}</small></>}</span></div><span class="fs12 t3 under">p50 {fmtDur(x.p50_ns)}</span></div>
     </div></section>
   );
 }
@@ -187,7 +187,13 @@ function FleetCells({ f, items, by }: { f: Fleet; items: FleetItem[]; by: 'err' 
       const g = /^([a-z0-9]+)/i.exec(i.name)?.[1] ?? i.name;
       m.set(g, [...(m.get(g) ?? []), i]);
     }
-    return [...m];
+    if (m.size <= items.length / 3) return [...m];
+    const by = new Map<string, FleetItem[]>();
+    for (const i of [...m.values()].flat()) {
+      const g = t(`home.${i.kind}s`) + (i.env ? ` · ${i.env}` : '');
+      by.set(g, [...(by.get(g) ?? []), i]);
+    }
+    return [...by].sort((a, b) => (a[0] < b[0] ? -1 : 1));
   }, [items]);
   const maxP95 = Math.max(1, ...items.map((i) => i.p95_ns ?? 0));
   const level = (i: FleetItem): number => {

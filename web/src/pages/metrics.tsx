@@ -114,7 +114,15 @@ function seriesName(tags: string[], index: number, lines: Line[]): string {
   const l = base[index];
   const short = l ? (l.formula ? l.text : asSeries(l.text)?.metric ?? l.text) : '';
   if (!tags.length) return short;
+  if (commonKey(lines)) return tags[0]?.slice(tags[0].indexOf(':') + 1) ?? '';
   return base.length > 1 ? `${l?.name ?? ''} · ${tags.join(', ')}` : tags.join(', ');
+}
+
+/** The one key that a single query is grouped by: names then need only the values. */
+function commonKey(lines: Line[]): string {
+  const shown = lines.filter((l) => l.text.trim());
+  const s = shown.length === 1 && shown[0] && !shown[0].formula ? asSeries(shown[0].text) : null;
+  return s?.by.length === 1 ? s.by[0] as string : '';
 }
 
 interface RowData { name: string; values: (number | null)[]; last: number | null; avg: number; min: number; max: number; sum: number; prev: number | null; color: string; dash?: number[]; index: number }
@@ -173,7 +181,7 @@ function Chart({ q, before, shift, lines, v }: { q: ReturnType<typeof useSeries>
         </Await></div></section>
       {rows.length ? (
         <section class="card" aria-labelledby="h-by"><div class="card-h"><h2 id="h-by">{t('mx.by_tag')}</h2><span class="sub">{t('mx.series', { n: fmtInt(rows.length) })}{rows.length > MAX_LINES ? ` · ${t('mx.first', { n: MAX_LINES })}` : ''}</span></div>
-          <table class="tbl mtable"><thead><tr><th scope="col">{t('mx.name')}</th><th scope="col" class="c-sp" style={{ width: '132px' }}>{t('home.trend')}</th><th scope="col" class="num" style={{ width: '92px' }}>{t('mx.last')}</th><th scope="col" class="num" style={{ width: '92px' }}>{t('mx.avg')}</th><th scope="col" class="num c-x" style={{ width: '92px' }}>{t('mx.min')}</th><th scope="col" class="num c-x" style={{ width: '92px' }}>{t('max')}</th><th scope="col" class="num c-x" style={{ width: '92px' }}>{t('mx.sum')}</th></tr></thead>
+          <table class="tbl mtable"><thead><tr><th scope="col">{commonKey(lines) || t('mx.name')}</th><th scope="col" class="c-sp" style={{ width: '132px' }}>{t('home.trend')}</th><th scope="col" class="num" style={{ width: '92px' }}>{t('mx.last')}</th><th scope="col" class="num" style={{ width: '92px' }}>{t('mx.avg')}</th><th scope="col" class="num c-x" style={{ width: '92px' }}>{t('mx.min')}</th><th scope="col" class="num c-x" style={{ width: '92px' }}>{t('mx.max')}</th><th scope="col" class="num c-x" style={{ width: '92px' }}>{t('mx.sum')}</th></tr></thead>
             <tbody>{rows.slice(0, 200).map((r, i) => (
               <tr key={r.name + r.index} class={only === r.name ? 'sel' : ''} onClick={() => setOnly(only === r.name ? null : r.name)}>
                 <td><button type="button" class="hstack tight rowbtn" aria-pressed={only === r.name}>{i < MAX_LINES ? <i class="sw line" style={{ background: r.color }} /> : <i class="sw line" />}<Mid s={r.name} tail={14} /></button></td>
@@ -196,9 +204,9 @@ function TagCard({ metric, v, line, set }: { metric: string; v: View; line: Line
     <section class="card" aria-labelledby="h-tags"><div class="card-h"><h2 id="h-tags">{t('mx.tags')}</h2><span class="sub cut mono">{metric}</span></div>
       <Await q={q} skeleton={<SkeletonRows rows={8} cols={[0, 40]} />}>
         {(d) => (d.facets.length ? <div class="taglist">{d.facets.map((f) => (
-          <details class="facet" key={f.key} open={f.values.length <= 6}><summary><Icon n="right" cls="arrow" /><span class="cut">{f.key}</span><span class="n">{f.values.length}{f.more ? '+' : ''}</span>
-            <button class={`btn quiet sm ${s?.by.includes(f.key) ? 'is-on' : ''}`} type="button" disabled={!s} aria-pressed={!!s?.by.includes(f.key)} onClick={(e) => { e.preventDefault(); group(f.key); }}>{t('mx.split')}</button></summary>
-            <ul>{f.values.map((x) => <li key={x.value}><label class="fv" style={{ '--p': String(x.count / Math.max(1, ...f.values.map((y) => y.count))) }}><input type="checkbox" disabled={!s} checked={!!s?.scope.split(',').map((y) => y.trim()).includes(`${f.key}:${x.value}`)} onChange={() => add(f.key, x.value)} /><Mid s={x.value} tail={8} /><span class="n">{fmtCount(x.count)}</span></label></li>)}</ul></details>))}</div>
+          <div class="tagrow" key={f.key}><details class="facet" open={f.values.length <= 6}><summary><Icon n="right" cls="arrow" /><span class="cut">{f.key}</span><span class="n">{f.values.length}{f.more ? '+' : ''}</span></summary>
+            <ul>{f.values.map((x) => <li key={x.value}><label class="fv" style={{ '--p': String(x.count / Math.max(1, ...f.values.map((y) => y.count))) }}><input type="checkbox" disabled={!s} checked={!!s?.scope.split(',').map((y) => y.trim()).includes(`${f.key}:${x.value}`)} onChange={() => add(f.key, x.value)} /><Mid s={x.value} tail={8} /><span class="n">{fmtCount(x.count)}</span></label></li>)}</ul></details>
+            <button class={`btn quiet sm ${s?.by.includes(f.key) ? 'is-on' : ''}`} type="button" disabled={!s} aria-pressed={!!s?.by.includes(f.key)} aria-label={`${t('mx.split')} ${f.key}`} onClick={() => group(f.key)}>{t('mx.split')}</button></div>))}</div>
           : <p class="t3 fs12 none">{t('mx.no_tags')}</p>)}
       </Await></section>
   );

@@ -85,7 +85,9 @@ function Evaluated({ s, m, v, only, setOnly }: { s: MonitorState; m: Mon; v: Vie
   if (s.thresholds.critical !== null) th.push({ value: s.thresholds.critical, color: 'var(--error)', label: `${t('mon.alert')} ${cmp} ${fmtValue(s.thresholds.critical)}` });
   if (s.thresholds.warning !== null) th.push({ value: s.thresholds.warning, color: 'var(--warn)', label: `${t('mon.warn')} ${cmp} ${fmtValue(s.thresholds.warning)}` });
   if (s.thresholds.critical_recovery !== null) th.push({ value: s.thresholds.critical_recovery, color: 'var(--ok)', label: `${t('mon.recovery')} ${fmtValue(s.thresholds.critical_recovery)}`, dash: [2, 3] });
-  const series: LineSeries[] = useMemo(() => s.evaluations.series.filter((x) => !only || x.group === only).map((x, i) => ({ label: x.group === '*' ? t('mon.value') : x.group, values: x.values, width: 1.75, ...lineStyle(only ? 0 : i) })), [s, only]);
+  const series: LineSeries[] = useMemo(() => s.evaluations.series.filter((x) => !only || x.group === only).map((x, i) => ({ label: x.group === '*' ? t('mon.value') : x.group, values: x.values, width: 1.75, ...lineStyle(only ? 0 : i),
+    // many groups: those that are fine step back
+    ...(s.evaluations.series.length > 6 && !only && !/[AW]/.test(x.states) ? { color: 'var(--bar)', dash: undefined, width: 1 } : {}) })), [s, only]);
   const src = source.data?.data.attributes;
   const srcSeries: LineSeries[] = useMemo(() => (src?.series ?? []).map((x, i) => ({ label: x.group_tags.join(', ') || (inner && asSeries(inner)?.metric) || t('mon.source'), values: src?.values[i] ?? [], ...lineStyle(i) })), [src]);
   const end = s.evaluated_at_ms ?? v.range.to_ms;
@@ -100,7 +102,7 @@ function Evaluated({ s, m, v, only, setOnly }: { s: MonitorState; m: Mon; v: Vie
             bracket={end <= v.range.to_ms + 6e4 && s.window_s * 1000 > (v.range.to_ms - v.range.from_ms) / 100 ? { from: end - s.window_s * 1000, to: Math.min(end, v.range.to_ms), label: t('mon.win_label', { w: Math.round(s.window_s / 60) }) } : undefined}
             label={t('mon.chart_label', { state: stateWord(s.overall_state), value: fmtValue(s.groups[0]?.value ?? null) })} />
             : <Empty icon="monitors" title={t('mon.no_eval')}>{t('mon.no_eval_sub')}</Empty>}
-        {mode === 'graph' && series.length > 1 ? <div class="legend under">{series.slice(0, 8).map((x) => <span key={x.label}><i class="sw line" style={{ background: x.color }} />{x.label}</span>)}{series.length > 8 ? <span class="t3">{t('more_n', { n: series.length - 8 })}</span> : null}</div> : null}
+        {mode === 'graph' && series.length > 1 ? <div class="legend under">{series.filter((x) => x.color !== 'var(--bar)').slice(0, 8).map((x) => <span key={x.label}><i class="sw line" style={{ background: x.color }} />{x.label}</span>)}{series.some((x) => x.color === 'var(--bar)') ? <span><i class="sw line" style={{ background: 'var(--bar)' }} />{t('mon.fine', { n: series.filter((x) => x.color === 'var(--bar)').length })}</span> : null}</div> : null}
       </div></section>
   );
 }

@@ -22,9 +22,9 @@ function clientState(c: Client, r: Received[]): StatusKind {
 }
 
 /** Environment-style code with names and values in quiet colours. */
-function Code({ text }: { text: string }): VNode {
+function Code({ text, id, tab }: { text: string; id: string; tab?: string }): VNode {
   return (
-    <pre class="code setupcode" tabIndex={0}>{text.split('\n').map((line, i) => {
+    <pre class="code setupcode" tabIndex={0} id={`${id}-panel`} role={tab ? 'tabpanel' : undefined} aria-labelledby={tab ? `${id}-${tab}` : undefined}>{text.split('\n').map((line, i) => {
       const c = /^(\s*#.*)$/.exec(line);
       const parts = line.split(/([A-Z][A-Z0-9_]{2,}(?==))|("[^"]*"|'[^']*')|(#\s.*$)/g);
       return <span key={i}>{i ? '\n' : ''}{c ? <span class="c">{line}</span> : parts.map((p, k) => (p === undefined || p === '' ? null : <span key={k} class={/^[A-Z][A-Z0-9_]{2,}$/.test(p) && line.includes(`${p}=`) ? 'kw' : /^["']/.test(p) ? 's' : /^#\s/.test(p) ? 'c' : ''}>{p}</span>))}</span>;
@@ -32,12 +32,12 @@ function Code({ text }: { text: string }): VNode {
   );
 }
 
-function Block({ title, tabs }: { title?: string; tabs: { id: string; label: string; text: string }[] }): VNode {
+function Block({ title, tabs, id }: { title?: string; id: string; tabs: { id: string; label: string; text: string }[] }): VNode {
   const [tab, setTab] = useState(tabs[0]?.id ?? '');
   const cur = tabs.find((x) => x.id === tab) ?? tabs[0];
   return (
-    <div><div class="codeh">{tabs.length > 1 ? <Tabs ctl="code" label={title ?? t('setup.format')} value={cur?.id ?? ''} onPick={setTab} tabs={tabs.map((x) => ({ id: x.id, label: x.label }))} cls="bare" /> : <span class="fs12 strong t2">{cur?.label}</span>}
-      <span class="end" /><CopyButton word text={cur?.text ?? ''} said={t('copied')} /></div><Code text={cur?.text ?? ''} /></div>
+    <div><div class="codeh">{tabs.length > 1 ? <Tabs ctl={id} label={title ?? t('setup.format')} value={cur?.id ?? ''} onPick={setTab} tabs={tabs.map((x) => ({ id: x.id, label: x.label }))} cls="bare" /> : <span class="fs12 strong t2">{cur?.label}</span>}
+      <span class="end" /><CopyButton word text={cur?.text ?? ''} said={t('copied')} /></div><Code text={cur?.text ?? ''} id={id} tab={tabs.length > 1 ? cur?.id : undefined} /></div>
   );
 }
 
@@ -93,7 +93,7 @@ export default function Setup({ id }: { id: string }): VNode {
             {(x) => (
               <div class="steps"><KeyStep d={x} />
                 {c.steps(x, key).map((s, i) => (
-                  <section class="stp" key={c.id + i}><span class="no">{i + 2}</span><div><h2>{t(s.title)}</h2><div class="bodyx">{s.text ? <p class="t2">{t(s.text)}</p> : null}<Block tabs={s.tabs} title={t(s.title)} />{s.note ? <p class="fs12 t3">{t(s.note)}</p> : null}</div></div></section>))}
+                  <section class="stp" key={c.id + i}><span class="no">{i + 2}</span><div><h2>{t(s.title)}</h2><div class="bodyx">{s.text ? <p class="t2">{t(s.text)}</p> : null}<Block id={`code${i}`} tabs={s.tabs} title={t(s.title)} />{s.note ? <p class="fs12 t3">{t(s.note)}</p> : null}</div></div></section>))}
                 <section class={`stp ${all ? 'done' : ''}`}><span class="no">{all ? <Icon n="check" cls="s14" /> : c.steps(x, key).length + 2}</span><div><h2>{all ? t('setup.done') : t('setup.look')}</h2><div class="bodyx"><p class="t2">{all ? t('setup.done_sub') : t('setup.look_sub')}</p>
                   <div class="hstack wrap">{c.kinds.includes('traces') ? <a class={`btn ${all ? 'primary' : ''}`} href={href('/traces', { from: 'now-15m', sort: '-start' })}>{t('nav.traces')}</a> : null}{c.kinds.includes('logs') ? <a class={`btn ${all && !c.kinds.includes('traces') ? 'primary' : ''}`} href={href('/logs', { from: 'now-15m' })}>{t('nav.logs')}</a> : null}{c.kinds.some((k) => k === 'dogstatsd' || k === 'metrics') ? <a class="btn" href={href('/metrics', { from: 'now-15m' })}>{t('nav.metrics')}</a> : null}</div></div></div></section></div>)}
           </Await>

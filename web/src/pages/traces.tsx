@@ -86,19 +86,19 @@ function List({ rows, v, sort, more, loading }: { rows: TraceRow[]; v: View; sor
   return (
     <div class="scroll list" tabIndex={0} role="region" aria-label={t('tr.list')} ref={scroll} onScroll={(e) => { const el = e.currentTarget; if (el.scrollTop + el.clientHeight > el.scrollHeight - 400) more?.(); }}>
       <table class="tbl traces"><thead><tr>
-        {th('start', t('tr.start'), '116px', 'c-start')}{plain(t('tr.root'), 'auto', 'c-root')}{th('duration', t('tr.duration'), '176px', 'c-dur')}{th('spans', t('tr.spans'), '76px', 'num c-sp')}{th('errors', t('tr.errors'), '68px', 'num c-err')}
-        {plain(t('tr.services'), '104px', 'c-svcs')}{plain(t('tr.stands_out'), '168px', 'c-ins')}{plain('env', '84px', 'c-env')}
+        {th('start', t('tr.start'), '116px', 'c-start')}{plain(t('tr.root'), 'auto', 'c-root')}{th('duration', t('tr.duration'), '164px', 'c-dur')}{th('spans', t('tr.spans'), '68px', 'num c-sp')}{th('errors', t('tr.errors'), '64px', 'num c-err')}
+        {plain(t('tr.services'), '92px', 'c-svcs')}{plain(t('tr.stands_out'), '188px', 'c-ins')}{plain('env', '72px', 'c-env')}
       </tr></thead><tbody>
         {rows.map((r, i) => {
           const ms = startMs(r);
           return (
             <tr key={r.trace_id} id={`tr-${i}`} class={i === cur ? 'sel is-cur' : ''} aria-selected={i === cur} onClick={(e) => { if (!(e.target as Element).closest('a')) open(i); }}>
               <td class="c-start t2">{sameDay(ms, now) ? '' : `${fmtDay(ms)} `}{fmtClock(ms, 'ms')}</td>
-              <td class="c-root"><a class="rowlink" href={href(`/trace/${r.trace_id}`)}><i class="sw" style={{ background: slotVar(slots.get(r.root.service)) }} />{r.root.resource || r.root.name} <span class="t3 hide-narrow">{r.root.service}</span></a></td>
+              <td class="c-root"><a class="rowlink" href={href(`/trace/${r.trace_id}`)}><i class="sw" style={{ background: slotVar(slots.get(r.root.service)) }} />{r.root.resource || r.root.name} {r.root.resource !== r.root.service ? <span class="t3 hide-narrow">{r.root.service}</span> : null}</a></td>
               <td class="c-dur"><span class="durcell"><span>{fmtDur(r.duration_ns)}</span><span class="track"><i style={{ width: `${(r.duration_ns / longest) * 100}%` }} />{r.cold_ns ? <i class="hatchbar" style={{ width: `${(r.cold_ns / longest) * 100}%` }} /> : null}</span></span></td>
               <td class="num c-sp">{key === 'spans' ? <span class="spbar" style={{ '--p': String(r.span_count / most) }}>{fmtInt(r.span_count)}</span> : fmtInt(r.span_count)}<span class="only-narrow"> {t('tr.spans_word')}</span></td>
               <td class="num c-err">{r.error_count ? <St k="error" word={fmtInt(r.error_count)} /> : <span class="t3">0</span>}</td>
-              <td class="c-svcs"><span class="dots" title={r.services.map((s) => `${s.name} · ${s.spans}`).join('\n')}>{r.services.slice(0, 8).map((s) => <i key={s.name} class="sw" style={{ background: slotVar(slots.get(s.name)) }} />)}{r.services.length > 8 ? <span class="t3 fs12">+{r.services.length - 8}</span> : null}<span class="sr">{r.services.map((s) => s.name).join(', ')}</span></span></td>
+              <td class="c-svcs"><span class="dots" title={r.services.map((s) => `${s.name} · ${s.spans}`).join('\n')}>{r.services.slice(0, r.services.length > 7 ? 5 : 7).map((s) => <i key={s.name} class="sw" style={{ background: slotVar(slots.get(s.name)) }} />)}{r.services.length > 7 ? <span class="t3 fs12">+{r.services.length - 5}</span> : null}<span class="sr">{r.services.map((s) => s.name).join(', ')}</span></span></td>
               <td class="c-ins"><StandsOut r={r} /></td><td class="c-env t3">{r.env}</td>
             </tr>);
         })}

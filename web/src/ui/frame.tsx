@@ -124,7 +124,7 @@ function Scope({ v }: { v: View }): VNode {
   return (
     <>
       <Select id="scope-env" k="env" label={t('scope.env')} value={v.env} choices={envs} onPick={(e) => setParams({ env: e })} />
-      <Select k="service" label={t('scope.service')} value={v.service} choices={list} onOpen={() => load('')} onFilter={load} onPick={(s) => setParams({ service: s })} />
+      <Select cls="sc-service" k="service" label={t('scope.service')} value={v.service} choices={list} onOpen={() => load('')} onFilter={load} onPick={(s) => setParams({ service: s })} />
     </>
   );
 }
@@ -202,7 +202,7 @@ export function Frame(p: FrameProps): VNode {
             <button class="iconbtn" type="button" aria-label={t('keys.theme')} title="⇧D" onClick={switchTheme}><Icon n="contrast" /></button>
           </div>
         </header>
-        <div class="scopebar" role="region" aria-label={t('scope.bar')}>
+        <div class="scopebar inset" role="region" tabIndex={0} aria-label={t('scope.bar')}>
           {p.scope ?? <Scope v={v} />}<span class="end hide-narrow" />
           {p.noTime ? p.timeNote : <TimePick v={v} />}
           {p.compare ? <Select k={t('vs')} label={t('vs_label')} value={v.params.cmp ?? ''} onPick={(x) => setParams({ cmp: x })}

@@ -45,7 +45,8 @@ export function LineChart({ times, series, range, h = 240, thresholds = [], span
     const lo = Math.min(0, ...all), top = Math.max(...all, ...thresholds.map((x) => x.value * 1.08), 0);
     const hi = top > 0 ? top * 1.1 : lo < 0 ? 0 : 1;
     const font = '11px ' + css('var(--font)');
-    const draw = (u: uPlot): void => paintExtras(u, thresholds, spans, bracket, font);
+    const under = (u: uPlot): void => paintUnder(u, thresholds, spans);
+    const over = (u: uPlot): void => paintOver(u, thresholds, bracket, font);
     const opts: uPlot.Options = {
       width: w, height: h, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), pageZone()), legend: { show: false }, padding: [12, 8, 0, 0],
       cursor: { points: { size: 6 }, drag: { x: !!onZoom, y: false, setScale: false }, focus: { prox: 24 } },
@@ -67,7 +68,7 @@ export function LineChart({ times, series, range, h = 240, thresholds = [], span
         points: { show: sparse(s.values), size: 4, fill: css(s.color) },
       }))],
       hooks: {
-        drawClear: [draw],
+        drawClear: [under], draw: [over],
         setCursor: [(u) => { if (!stickyRef.current) setCur(u.cursor.left !== undefined && u.cursor.left >= 0 ? u.cursor.idx ?? null : null); }],
         setSelect: [(u) => {
           if (!onZoom || u.select.width < 4) return;
@@ -134,37 +135,54 @@ function sparse(v: (number | null)[]): boolean {
   return lone > 0 && lone >= v.filter((x) => x !== null).length / 4;
 }
 
-function paintExtras(u: uPlot, thresholds: Threshold[], spans: Span[], bracket: { from: number; to: number; label: string } | undefined, font: string): void {
+/** Clips a moment to the plot, in canvas pixels. */
+function plotX(u: uPlot, ms: number): number {
+  return Math.max(u.bbox.left, Math.min(u.bbox.left + u.bbox.width, u.valToPos(ms / 1000, 'x', true)));
+}
+
+/** Below the lines: alert spans and threshold lines. */
+function paintUnder(u: uPlot, thresholds: Threshold[], spans: Span[]): void {
   const { ctx, bbox } = u;
   const px = devicePixelRatio;
-  const X = (ms: number): number => Math.max(bbox.left, Math.min(bbox.left + bbox.width, u.valToPos(ms / 1000, 'x', true)));
   ctx.save();
   for (const s of spans) {
+    const a = plotX(u, s.from);
     ctx.fillStyle = css(s.color);
-    ctx.fillRect(X(s.from), bbox.top, Math.max(px, X(s.to) - X(s.from)), bbox.height);
+    ctx.fillRect(a, bbox.top, Math.max(px, plotX(u, s.to) - a), bbox.height);
   }
-  ctx.font = font.replace('11px', `${11 * px}px`);
-  ctx.textAlign = 'right';
+  ctx.lineWidth = px;
   for (const th of thresholds) {
     const y = u.valToPos(th.value, 'y', true);
     if (y < bbox.top || y > bbox.top + bbox.height) continue;
     ctx.strokeStyle = css(th.color);
-    ctx.lineWidth = px;
     ctx.setLineDash((th.dash ?? [6, 3]).map((d) => d * px));
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    ctx.setLineDash([]);
+  }
+  ctx.restore();
+}
+
+/** Above the lines: labels with a halo, and the bracket of the evaluation window. */
+function paintOver(u: uPlot, thresholds: Threshold[], bracket: { from: number; to: number; label: string } | undefined, font: string): void {
+  const { ctx, bbox } = u;
+  const px = devicePixelRatio;
+  ctx.save();
+  ctx.font = font.replace('11px', `${11 * px}px`);
+  ctx.textAlign = 'left';
+  ctx.lineJoin = 'round';
+  for (const th of thresholds) {
+    const y = u.valToPos(th.value, 'y', true);
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
     ctx.lineWidth = 4 * px;
     ctx.strokeStyle = css('var(--bg)');
-    ctx.lineJoin = 'round';
-    ctx.strokeText(th.label, bbox.left + bbox.width - 4 * px, y - 4 * px);
+    ctx.strokeText(th.label, bbox.left + 6 * px, y - 4 * px);
     ctx.fillStyle = css(th.color);
-    ctx.fillText(th.label, bbox.left + bbox.width - 4 * px, y - 4 * px);
+    ctx.fillText(th.label, bbox.left + 6 * px, y - 4 * px);
   }
   if (bracket) {
-    const a = X(bracket.from), b = X(bracket.to), y = bbox.top + 6 * px;
+    const a = plotX(u, bracket.from), b = plotX(u, bracket.to), y = bbox.top + 6 * px;
     ctx.strokeStyle = css('var(--text)');
     ctx.lineWidth = 1.5 * px;
     ctx.beginPath();
@@ -174,6 +192,7 @@ function paintExtras(u: uPlot, thresholds: Threshold[], spans: Span[], bracket: 
     ctx.lineTo(b, y + 5 * px);
     ctx.stroke();
     ctx.font = `600 ${ctx.font}`;
+    ctx.textAlign = 'right';
     ctx.fillStyle = css('var(--text)');
     ctx.fillText(bracket.label, b, y - 4 * px);
   }

@@ -17,14 +17,14 @@ export function Mid({ s, tail = 10 }: { s: string; tail?: number }): VNode {
 export function Delta({ now, before, worse = 'up' }: { now: number | null | undefined; before: number | null | undefined; worse?: 'up' | 'none' }): VNode | null {
   const d = fmtDelta(now, before);
   if (!d) return null;
-  const bad = worse === 'up' && d.ratio >= 1.1, good = worse === 'up' && d.ratio <= 0.9;
+  const bad = worse === 'up' && d.ratio >= 1.25, good = worse === 'up' && d.ratio <= 0.8;
   return <span class={`delta ${bad ? 'bad' : good ? 'good' : ''}`} title={t('vs_day')}>{d.text}</span>;
 }
 
 export interface TabDef { id: string; label: ComponentChildren; n?: number | string | null }
 
-export function Tabs({ tabs, value, onPick, label, cls = 'sm', ctl }: {
-  tabs: TabDef[]; value: string; onPick: (id: string) => void; label: string; cls?: string; ctl: string;
+export function Tabs({ tabs, value, onPick, label, cls = 'sm', ctl, closed }: {
+  tabs: TabDef[]; value: string; onPick: (id: string) => void; label: string; cls?: string; ctl: string; closed?: boolean;
 }): VNode {
   const box = useRef<HTMLDivElement>(null);
   const key = (e: KeyboardEvent): void => {
@@ -39,7 +39,7 @@ export function Tabs({ tabs, value, onPick, label, cls = 'sm', ctl }: {
     <div ref={box} class={`tabs ${cls}`} role="tablist" aria-label={label} onKeyDown={key}>
       {tabs.map((x) => (
         <button key={x.id} id={`${ctl}-${x.id}`} role="tab" type="button" aria-selected={x.id === value} tabIndex={x.id === value ? 0 : -1}
-          aria-controls={`${ctl}-panel`} onClick={() => onPick(x.id)}>
+          aria-controls={closed ? undefined : `${ctl}-panel`} onClick={() => onPick(x.id)}>
           {x.label}{x.n !== undefined && x.n !== null ? <span class="t3 fs12">{x.n}</span> : null}
         </button>))}
     </div>

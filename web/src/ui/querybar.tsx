@@ -104,6 +104,8 @@ export function QueryBar({ value, source, onSubmit, placeholder, label, id = 'qu
     }
     const next = text.slice(0, spot.start) + s.text + text.slice(spot.end);
     setText(next);
+    setAt(-1);
+    setItems([]);
     const pos = spot.start + s.text.length;
     requestAnimationFrame(() => {
       input.current?.setSelectionRange(pos, pos);

@@ -81,7 +81,7 @@ export function Bars({ from, step, series, h = 108, partialFrom, onZoom, label, 
   const n = Math.max(0, ...series.map((s) => s.values.length));
   const totals = Array.from({ length: n }, (_, i) => series.reduce((a, s) => a + (s.values[i] ?? 0), 0));
   const max = Math.max(1, ...totals) * 1.08;
-  const ticks = niceTicks(max, 2).filter((y) => Number.isInteger(y) || max < 3);
+  const ticks = niceTicks(max, 3).filter((y) => Number.isInteger(y) || max < 3);
   const l = Math.max(28, ...ticks.map((y) => fmt(y).length * 6.5 + 10)), r = 4, top = 8, b = 20;
   const bw = n ? (w - l - r) / n : 0;
   const Yp = (y: number): number => top + (1 - y / max) * (h - top - b);

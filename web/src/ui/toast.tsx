@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short notices at the lower right, spoken politely.
 import type { VNode } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { Icon } from './icon';
 
 interface Toast { id: number; text: string; key?: string }
@@ -36,7 +36,7 @@ export async function copyText(text: string, said: string, key?: string): Promis
 
 export function Toasts(): VNode {
   const [, set] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     changed = () => set((x) => x + 1);
     return () => { changed = null; };
   }, []);

@@ -74,7 +74,7 @@ export function Dock({ l, logs, error, retry, selected, onSpan }: { l: Loaded; l
   const errors = (logs ?? []).filter((x) => x.kind === 'error').length;
   return (
     <section class={`dock ${open ? '' : 'closed'}`} aria-label={t('trace.logs')}>
-      <div class="dockbar"><Tabs ctl="dock" label={t('trace.logs')} value="logs" onPick={() => setOpen(true)} tabs={[{ id: 'logs', label: t('nav.logs'), n: logs ? fmtInt(logs.length) : null }]} />
+      <div class="dockbar"><Tabs ctl="dock" closed={!open} label={t('trace.logs')} value="logs" onPick={() => setOpen(true)} tabs={[{ id: 'logs', label: t('nav.logs'), n: logs ? fmtInt(logs.length) : null }]} />
         {errors ? <St k="error" word={errors} /> : null}<span class="end" />
         <a class="btn quiet sm" href={href('/logs', { q: `trace_id:${l.block.traceId}` })}>{t('trace.in_logs')}</a>
         <button class="iconbtn sm" type="button" aria-label={t(open ? 'trace.dock_close' : 'trace.dock_open')} aria-expanded={open} onClick={() => setOpen(!open)}><Icon n={open ? 'down' : 'expand'} cls="s14" /></button></div>

@@ -15,6 +15,7 @@ import { analyse, visibleRows, type Analysis, type Finding, type Row } from '../
 import { Frame } from '../../ui/frame';
 import { Icon, St } from '../../ui/icon';
 import { CopyButton } from '../../ui/parts';
+import { Select } from '../../ui/popover';
 import { Empty, ErrorPanel, SkeletonRows } from '../../ui/states';
 import { copyText } from '../../ui/toast';
 import { Dock, logsBySpan, type TraceLog, toTraceLogs } from './dock';
@@ -63,12 +64,20 @@ function Facts({ l }: { l: Loaded }): VNode {
 
 function Legend({ l, svc }: { l: Loaded; svc: string }): VNode {
   return (
-    <div class="legend" role="group" aria-label={t('trace.services')}>
+    <div class="legend" role="list" aria-label={t('trace.services')}>
       {l.block.tail.services.map((s) => (
-        <button key={s.name} type="button" aria-pressed={svc === s.name} title={t('trace.svc_hint', { n: s.spans, d: fmtDur(s.self_ns) })} class={svc && svc !== s.name ? 'is-off' : ''} onClick={() => setParams({ svc: svc === s.name ? null : s.name })}>
-          <i class="sw" style={{ background: slotVar(l.slots.get(s.name)) }} />{s.name}{s.errors ? <span class="c-error"><Icon n="st-error" cls="s12" /></span> : null}</button>))}
+        <span key={s.name} role="listitem" title={t('trace.svc_hint', { n: s.spans, d: fmtDur(s.self_ns) })} class={svc && svc !== s.name ? 'is-off' : ''}>
+          <i class="sw" style={{ background: slotVar(l.slots.get(s.name)) }} />{s.name}{s.errors ? <span class="c-error"><Icon n="st-error" cls="s12" /></span> : null}</span>))}
     </div>
   );
+}
+
+/** Prunes the tree to one service. */
+function ServiceFilter({ l, svc }: { l: Loaded; svc: string }): VNode | null {
+  const list = l.block.tail.services;
+  if (list.length < 2) return null;
+  const choices = [{ value: '', label: t('all'), text: t('all') }, ...list.map((s) => ({ value: s.name, text: s.name, end: fmtInt(s.spans), label: <span class="svc"><i class="sw" style={{ background: slotVar(l.slots.get(s.name)) }} />{s.name}</span> }))];
+  return <Select k={t('scope.service')} label={t('scope.service')} value={svc} shown={svc || t('all')} choices={choices} onPick={(x) => setParams({ svc: x })} />;
 }
 
 function parseWindow(w: string | undefined, total: number): [number, number] {
@@ -94,7 +103,7 @@ function TraceView({ l, logs, logsError, retryLogs }: { l: Loaded; logs: TraceLo
     for (let i = 0; i < b.n; i++) if (hexId(b.spanId[i] as bigint) === p.span) return i;
     return -1;
   }, [b, p.span]);
-  const [cursor, setCursor] = useState(0);
+  const [cursor, setCursor] = useState(-1);
   const cur = Math.min(cursor, rows.length - 1);
   const scrollTo = useRef<((row: number) => void) | null>(null);
 
@@ -249,7 +258,7 @@ export default function Trace({ id }: { id: string }): VNode {
       tools={l ? <span class="inputwrap hide-tablet findtrace"><Icon n="search" cls="s14" /><input id="find-trace" class="input" aria-label={t('trace.find')} placeholder={t('trace.find')} value={v.params.hl ?? ''}
         onInput={(e) => setParams({ hl: e.currentTarget.value }, true)} onKeyDown={(e) => { if (e.key === 'Escape' || (e.key === 'Enter' && !e.isComposing)) { e.preventDefault(); e.stopPropagation(); e.currentTarget.blur(); if (e.key === 'Escape') setParams({ hl: null }, true); } }} /></span> : undefined}
       scope={l ? <Facts l={l} /> : <span class="t3 fs12 mono cut">{id}</span>}
-      timeNote={l ? <span class="fs12 t3 hide-narrow nowrap">{[l.block.tail.env ? `env ${l.block.tail.env}` : '', (l.block.flags & BLOCK.skew) !== 0 ? t('trace.skew') : ''].filter(Boolean).join(' · ')}</span> : undefined}
+      timeNote={l ? <><span class="fs12 t3 hide-narrow nowrap">{[l.block.tail.env ? `env ${l.block.tail.env}` : '', (l.block.flags & BLOCK.skew) !== 0 ? t('trace.skew') : ''].filter(Boolean).join(' · ')}</span><ServiceFilter l={l} svc={v.params.svc ?? ''} /></> : undefined}
       statusLeft={<>{keys(['j', 'k'], 'keys.rows')}{keys(['w', 's'], 'keys.zoom')}{keys(['⇧E'], 'keys.next_error')}{keys(['c'], 'keys.critical')}{keys(['?'], 'keys.all')}</>}
       statusRight={l ? t('trace.loaded', { n: fmtInt(l.block.n), total: fmtInt(l.block.nTotal), b: fmtBytes(l.block.bytes) }) : ''}>
       {l ? (l.block.n ? <TraceView l={l} logs={logs.data} logsError={logs.error} retryLogs={logs.retry} /> : <Empty icon="traces" title={t('trace.empty')} />)

@@ -26,14 +26,25 @@ function tick(ns: number, step: number): string {
 }
 
 /** Where a bar's text goes: right of it, left when there is no room, inside on long bars. */
-function Label({ c, from, to, text, ink, shift = 0 }: { c: Ctx; from: number; to: number; text: ComponentChildren; ink: string; shift?: number }): VNode {
+function Label({ c, from, to, text, ink, shift = 0, outside }: { c: Ctx; from: number; to: number; text: ComponentChildren; ink: string; shift?: number; outside?: boolean }): VNode {
   const [w0, w1] = c.win, span = w1 - w0;
   const x0 = Math.max(0, (from - w0) / span) * 100, x1 = Math.min(1, (to - w0) / span) * 100;
   const width = ((x1 - x0) / 100) * span * c.pxPerNs, room = ((100 - x1) / 100) * span * c.pxPerNs, leftRoom = (x0 / 100) * span * c.pxPerNs;
   if (room > 150) return <span class="lb" style={{ left: `calc(${x1}% + ${6 + shift}px)` }}>{text}</span>;
-  if (width > 64) return <span class="lb in" style={{ right: `calc(${100 - x1}% + ${6 + shift}px)`, color: ink }}>{text}</span>;
+  if (width > 64 && !outside) return <span class="lb in" style={{ right: `calc(${100 - x1}% + ${6 + shift}px)`, color: ink }}>{text}</span>;
   if (leftRoom > room) return <span class="lb" style={{ right: `calc(${100 - x0}% + 6px)` }}>{text}</span>;
   return <span class="lb" style={{ left: `calc(${x1}% + ${6 + shift}px)` }}>{text}</span>;
+}
+
+/** Critical stretches of several rows as one list; pieces less than two pixels apart are joined. */
+function criticalOf(c: Ctx, rows: number[]): [number, number][] {
+  const out: [number, number][] = [];
+  for (const [x, y] of rows.flatMap((i) => c.l.a.critical.get(i) ?? []).sort((p, q) => p[0] - q[0])) {
+    const last = out[out.length - 1];
+    if (last && (x - last[1]) * c.pxPerNs < 2) last[1] = Math.max(last[1], y);
+    else out.push([x, y]);
+  }
+  return out;
 }
 
 function Bar({ c, r }: { c: Ctx; r: Row }): VNode {
@@ -49,6 +60,7 @@ function Bar({ c, r }: { c: Ctx; r: Row }): VNode {
     const g = r.g;
     return (
       <div class="b" role="gridcell"><span class="x many" style={{ left: pc(g.start), width: wd(g.end - g.start), '--c': fill }} />
+        {c.critical ? criticalOf(c, g.rows).map(([x, y]) => <span key={x} class="cp" style={{ left: pc(x), width: wd(y - x) }} />) : null}
         {g.errors ? <span class="err" style={{ left: `calc(${pc(g.end)} + 8px)` }}><Icon n="st-error" /></span> : null}
         <Label c={c} from={g.start} to={g.end} ink="var(--text)" shift={g.errors ? 14 : 0} text={<>{fmtDur(g.end - g.start)} <span class="t3">{t('trace.group', { avg: fmtDur(g.sum / g.rows.length), max: fmtDur(g.max) })}</span></>} /></div>
     );
@@ -68,10 +80,10 @@ function Bar({ c, r }: { c: Ctx; r: Row }): VNode {
         : gap && showGap ? <><span class="x" style={{ left: pc(s), width: wd(gap.from - s), background: fill }} /><span class="x" style={{ left: pc(gap.to), width: wd(s + d - gap.to), background: fill }} /></>
           : <span class={`x ${dash ? 'dash' : ''}`} style={{ left: pc(s), width: wd(d), ...(dash ? { borderColor: fill } : { background: fill }) }} />}
       {showGap && (gap.to - gap.from) * c.pxPerNs > 160 ? <span class="lb gaplb" style={{ left: pc(gap.from), width: wd(gap.to - gap.from) }}><span><span class="hide-narrow">{t(`trace.${gap.kind}`, { d: fmtDur(gap.to - gap.from) })}</span><span class="only-narrow">{fmtDur(gap.to - gap.from)}</span></span></span> : null}
-      {c.critical ? (a.critical.get(i) ?? []).map(([x, y]) => <span key={x} class="cp" style={{ left: pc(x), width: wd(y - x) }} />) : null}
+      {c.critical ? criticalOf(c, [i]).map(([x, y]) => <span key={x} class="cp" style={{ left: pc(x), width: wd(y - x) }} />) : null}
       {lg.slice(0, 40).map((x) => <span key={x.id} class={`lg ${x.kind === 'error' ? 'is-error' : ''}`} style={{ left: pc(x.off) }} />)}
       {err ? <span class="err" style={{ left: `calc(${pc(s + d)} + 6px)` }}><Icon n="st-error" /></span> : null}
-      <Label c={c} from={from} to={s + d} ink={ink} shift={err ? 14 : lg.length ? 2 : 0} text={dash ? `${fmtDur(d)} ${t('trace.queue')}` : fmtDur(d)} />
+      <Label c={c} from={from} to={s + d} ink={ink} outside={dash} shift={err ? 14 : lg.length ? 2 : 0} text={dash ? `${fmtDur(d)} ${t('trace.queue')}` : fmtDur(d)} />
       <span class="sr">{fmtDur(d)}</span>
     </div>
   );
@@ -133,12 +145,12 @@ export function Waterfall({ l, rows, win, cur, selected, matches, critical, logs
   const span = win[1] - win[0];
   const barW = Math.max(1, size.w - nameW - 24);
   const ctx: Ctx = { l, win, pxPerNs: barW / span, critical, matches: matches ? new Set(matches) : null, logs, closed };
-  const ticks = axisTicks(win[0], win[1], Math.max(2, Math.min(9, Math.floor(barW / 72))));
+  const ticks = axisTicks(win[0], win[1], Math.max(2, Math.min(10, Math.floor(barW / 56))));
   const step = ticks.length > 1 ? (ticks[1] as number) - (ticks[0] as number) : span;
   const folded = rows.filter((r) => r.kind === 'group').length;
   const id = (i: number): string => `row-${i}`;
   return (
-    <div class="scroll wfbox" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} tabIndex={0} role="treegrid" aria-label={t('trace.waterfall')} aria-rowcount={rows.length} aria-activedescendant={id(cur)} aria-colcount={2}>
+    <div class="scroll wfbox" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} tabIndex={0} role="treegrid" aria-label={t('trace.waterfall')} aria-rowcount={rows.length} aria-activedescendant={cur >= first && cur < first + slice.length ? id(cur) : undefined} aria-colcount={2}>
       <div class="axis" aria-hidden="true"><span class="cut">{t('trace.rows', { n: fmtInt(rows.length), total: fmtInt(l.block.n) })}{folded ? `, ${t('trace.folded', { n: folded })}` : ''}</span>
         <span class="t">{ticks.map((x) => <span key={x} style={{ left: `${((x - win[0]) / span) * 100}%` }}>{tick(x, step)}</span>)}</span></div>
       <div class="wf" style={{ height: `${rows.length * rowH}px` }}>
