@@ -252,8 +252,8 @@ static void put_timeseries_header(struct yg_json_writer *w, const struct call *c
 }
 
 static yg_rc put_timeseries(struct yg_json_writer *w, const struct call *c, struct yg_err *err) {
-    int64_t *times;
-    uint32_t count;
+    int64_t *times = NULL;
+    uint32_t count = 0;
     YG_TRY(all_times(c, &times, &count, err));
     yg_jw_kstr(w, "id", YG_STR("0"));
     yg_jw_kstr(w, "type", YG_STR("timeseries_response"));
@@ -391,8 +391,8 @@ static void put_number_column(struct yg_json_writer *w, const struct call *c, ui
 }
 
 static yg_rc put_scalar(struct yg_json_writer *w, const struct call *c, struct yg_err *err) {
-    struct row *rows;
-    uint32_t count;
+    struct row *rows = NULL;
+    uint32_t count = 0;
     YG_TRY(gather_rows(c, &rows, &count, err));
     yg_jw_kstr(w, "type", YG_STR("scalar_response"));
     yg_jw_k(w, "attributes");

@@ -88,6 +88,12 @@ yg_rc yg_metric_window(struct yg_store *store, const struct yg_metric_query *q,
                        struct yg_arena *arena, struct yg_window_value **ret_values,
                        uint32_t *ret_count, struct yg_err *err) YG_MUST_USE;
 
+// The scope of a series alone ("env:prod,!host:a", "env IN (a,b) AND x:y"), for tag filters. EINPUT as above.
+yg_rc yg_metric_scope_parse(yg_str text, struct yg_arena *arena, const struct yg_node **ret_scope,
+                            struct yg_err *err) YG_MUST_USE;
+// The interval in seconds that a window gets by itself.
+int64_t yg_metric_interval_s(int64_t from_ms, int64_t to_ms);
+
 // Formulas over named queries (v2 API): each name is bound to the series of a query; functions and
 // arithmetic as §1.
 struct yg_named_series {

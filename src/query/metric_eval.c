@@ -221,7 +221,9 @@ static yg_rc named_points(struct yg_mrunner *r, const struct yg_named_series *s,
             return yg_mq_no_memory(err);
         for (uint32_t b = 0; b < grid->count; b++)
             v[b] = (double)NAN;
-        for (uint32_t p = 0; p < o->point_count; p++) {
+        if (r->scalar && grid->count > 0) // whatever time it stands under
+            (void)yg_metric_reduce(o, s->reduce, &v[0]);
+        for (uint32_t p = 0; p < o->point_count && !r->scalar; p++) {
             uint32_t b = yg_mgrid_find(grid, o->points[p].ts_ms / 1000);
             if (b != UINT32_MAX)
                 v[b] = o->points[p].value;

@@ -664,6 +664,18 @@ yg_rc yg_mp_formula(yg_str text, struct yg_arena *arena, struct yg_mnode **ret_n
     return YG_OK;
 }
 
+yg_rc yg_metric_scope_parse(yg_str text, struct yg_arena *arena, const struct yg_node **ret_scope,
+                            struct yg_err *err) {
+    struct yg_mparser p = {.in = text, .arena = arena};
+    if (!yg_mp_scope(&p, ret_scope))
+        return refuse(&p, err);
+    if (p.pos < text.len) {
+        (void)yg_mp_fail(&p, p.pos);
+        return refuse(&p, err);
+    }
+    return YG_OK;
+}
+
 uint32_t yg_metric_query_count(const struct yg_metric_query *q) {
     return q->count;
 }

@@ -70,6 +70,10 @@ static yg_rc choose_grid(struct yg_mrunner *r, const struct yg_mnode *n,
     return yg_mgrid_make(r->arena, from, to, interval, w.calendar, ret, err);
 }
 
+int64_t yg_metric_interval_s(int64_t from_ms, int64_t to_ms) {
+    return yg_mladder((to_ms - from_ms) / 1000, LADDER_POINTS);
+}
+
 // ------------------------------------------------------------ results
 
 static int cmp_groups(const void *a, const void *b) {
@@ -315,7 +319,8 @@ yg_rc yg_formula_run(yg_str formula, const struct yg_named_series *named, uint32
                            .arena = arena,
                            .deadline_mono_ns = options->deadline_mono_ns,
                            .named = named,
-                           .named_count = named_count};
+                           .named_count = named_count,
+                           .scalar = options->scalar};
     struct yg_metric_result result = {0};
     r.warnings = &result;
     struct yg_mnode *n;

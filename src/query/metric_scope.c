@@ -322,7 +322,7 @@ bool yg_mp_scope(struct yg_mparser *p, const struct yg_node **ret_scope) {
     if (yg_mp_peek(p) == '*') {
         p->pos++;
         yg_mp_blank(p);
-        if (yg_mp_peek(p) == '}') {
+        if (yg_mp_peek(p) == '}' || p->pos == p->in.len) {
             n = new_node(p, YG_NODE_ALL);
             *ret_scope = n;
             return n != NULL;

@@ -227,6 +227,12 @@ yg_rc yg_mstore_info(struct yg_mstore *ms, yg_str name, struct yg_metric_info *r
     return YG_OK;
 }
 
+yg_rc yg_mstore_unit_set(struct yg_mstore *ms, yg_str name, yg_str unit, struct yg_err *err) {
+    if (!yg_mreg_unit_set(&ms->reg, name, unit))
+        return yg_fail(err, YG_ENOTFOUND, "metric %.*s was never seen", YG_STR_FMT(name));
+    return YG_OK;
+}
+
 struct tag_list {
     struct {
         yg_str metric, tags;
@@ -393,4 +399,8 @@ yg_rc yg_metric_read(struct yg_store *store, yg_str name, const struct yg_node *
 void yg_metric_tags(struct yg_store *store, const yg_str *name, int64_t since_s,
                     bool (*fn)(void *ctx, yg_str metric, yg_str tags), void *ctx) {
     yg_mstore_tags(yg_store_metrics(store), name, since_s, fn, ctx);
+}
+
+yg_rc yg_metric_unit_set(struct yg_store *store, yg_str name, yg_str unit, struct yg_err *err) {
+    return yg_mstore_unit_set(yg_store_metrics(store), name, unit, err);
 }

@@ -46,6 +46,8 @@ yg_rc yg_mstore_info(struct yg_mstore *ms, yg_str name, struct yg_metric_info *r
 void yg_mstore_tags(struct yg_mstore *ms, const yg_str *name, int64_t since_s,
                     bool (*fn)(void *ctx, yg_str metric, yg_str tags), void *ctx);
 
+yg_rc yg_mstore_unit_set(struct yg_mstore *ms, yg_str name, yg_str unit, struct yg_err *err) YG_MUST_USE;
+
 // The metric engine of an open store; what metrics.h's functions use. Also makes sure that every
 // point acknowledged so far has been applied (waits for the metrics strand, ≤ 5 ms). In store.c.
 struct yg_mstore *yg_store_metrics(struct yg_store *store);

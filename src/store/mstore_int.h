@@ -127,6 +127,8 @@ void yg_mreg_fini(struct yg_mreg *r);
 // itself.
 void yg_mreg_resolve(struct yg_mreg *r, const struct yg_point_series *series, uint32_t count,
                      uint32_t *ret_ids);
+// False when the metric was never seen. Takes the lock itself.
+bool yg_mreg_unit_set(struct yg_mreg *r, yg_str name, yg_str unit);
 // While opening: a definition as the log tells it.
 void yg_mreg_load_name(struct yg_mreg *r, uint32_t id, yg_str name, enum yg_metric_type type,
                        uint32_t interval_s, yg_str unit);

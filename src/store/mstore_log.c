@@ -34,7 +34,7 @@ static yg_rc read_type(struct yg_cursor *in, enum yg_metric_type *ret_type, stru
 static yg_rc read_record(struct yg_cursor *in, struct yg_mreg *reg, uint32_t *records,
                          struct yg_err *err) {
     uint64_t kind, id, metric = 0, interval;
-    enum yg_metric_type type;
+    enum yg_metric_type type = YG_METRIC_GAUGE;
     yg_str text, unit = {0};
     YG_TRY(yg_get_varint(in, &kind, err));
     if (kind != YG_MLOG_NAME && kind != YG_MLOG_SERIES)

@@ -314,6 +314,18 @@ void yg_mreg_resolve(struct yg_mreg *r, const struct yg_point_series *series, ui
     pthread_rwlock_unlock(&r->lock);
 }
 
+bool yg_mreg_unit_set(struct yg_mreg *r, yg_str name, yg_str unit) {
+    pthread_rwlock_wrlock(&r->lock);
+    struct yg_mname *n = yg_mreg_name(r, name);
+    if (n != NULL && !yg_str_eq(n->unit, unit)) {
+        n->unit = keep_text(r, unit);
+        n->logged = false;
+        r->names_dirty = true;
+    }
+    pthread_rwlock_unlock(&r->lock);
+    return n != NULL;
+}
+
 // ------------------------------------------------------------ loading
 
 void yg_mreg_load_name(struct yg_mreg *r, uint32_t id, yg_str name, enum yg_metric_type type,
