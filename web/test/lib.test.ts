@@ -24,6 +24,7 @@ test('aliases of paths and keys', () => {
   assert.equal(formatLoc(canonical({ path: '/apm/traces', params: { query: 'service:a', from_ts: '1770095400000', to_ts: '1770099000000' } })),
     '/traces?from=1770095400000&q=service:a&to=1770099000000');
   assert.equal(canonical({ path: '/apm/trace/64c1', params: {} }).path, '/trace/64c1');
+  assert.deepEqual(canonical({ path: '/services/orders-api', params: { env: 'prod' } }), { path: '/traces', params: { env: 'prod', q: 'service:orders-api' } });
   assert.equal(canonical({ path: '/monitors/manage', params: {} }).path, '/monitors');
   assert.equal(canonical({ path: '/logs/', params: { query: 'x', q: 'kept' } }).params.q, 'kept');
 });

@@ -14,10 +14,12 @@ export const SCOPE_KEYS = ['env', 'service', 'from', 'to', 'tz', 'lang'] as cons
 export const DEFAULTS: Params = { from: 'now-1h', to: 'now' };
 
 /** Paths of links that runbooks hold from elsewhere; tested against the same list in the server's test. */
-const ALIASES: [RegExp, (m: RegExpExecArray) => string][] = [
+const ALIASES: [RegExp, (m: RegExpExecArray) => string, ((m: RegExpExecArray) => Params)?][] = [
   [/^\/apm\/traces$/, () => '/traces'],
   [/^\/apm\/trace\/([0-9a-fA-F]+)$/, (m) => `/trace/${m[1]}`],
   [/^\/apm\/services$|^\/services$|^\/functions$/, () => '/'],
+  // one service has no page of its own yet: its traces are shown
+  [/^\/(?:services|functions)\/([\w.:-]+)$/, () => '/traces', (m) => ({ q: `service:${m[1]}` })],
   [/^\/metric\/explorer$/, () => '/metrics'],
   [/^\/metric\/summary$/, () => '/metrics'],
   [/^\/monitors\/manage$/, () => '/monitors'],
@@ -52,11 +54,13 @@ export function formatLoc(loc: Loc): string {
 export function canonical(loc: Loc): Loc {
   let { path } = loc;
   if (path.length > 1 && path.endsWith('/')) path = path.slice(0, -1);
-  for (const [re, to] of ALIASES) {
-    const m = re.exec(path);
-    if (m) path = to(m);
-  }
   const params = { ...loc.params };
+  for (const [re, to, more] of ALIASES) {
+    const m = re.exec(path);
+    if (!m) continue;
+    path = to(m);
+    for (const [k, v] of Object.entries(more?.(m) ?? {})) if (!(k in params)) params[k] = v;
+  }
   for (const [from, to] of KEY_ALIASES) {
     if (from in params) {
       if (!(to in params)) params[to] = params[from] ?? '';

@@ -5,7 +5,7 @@ import { useState } from 'preact/hooks';
 import { getJson, qs, useQuery, Y, type Facet, type Facets, type FacetValue, type FacetValues, type Query } from '../lib/api';
 import { fmtCount } from '../lib/format';
 import { t } from '../lib/i18n';
-import { conjuncts, parseSearch, pickedValues, setFacet, toggleTerm, type Node } from '../lib/search';
+import { conjuncts, parseSearch, pickedValues, scoped, setFacet, toggleTerm, type Node } from '../lib/search';
 import type { View } from '../lib/view';
 import { Icon } from './icon';
 import { Mid } from './parts';
@@ -27,10 +27,12 @@ function FacetGroup({ f, ast, q, v, track, fullQ, onQuery, open0 }: {
 }): VNode {
   const [open, setOpen] = useState(open0);
   const [all, setAll] = useState(false);
-  const want = open && (all || f.values.length === 0);
-  const more = useQuery(want ? `fv|${track}|${f.key}|${fullQ}|${v.key}` : null, (s) => getJson<FacetValues>(
-    `${Y}/facets/${track}/${encodeURIComponent(f.key)}/values${qs({ q: fullQ, from: v.range.from_ms, to: v.range.to_ms, limit: 50 })}`, s));
   const picked = pickedValues(ast, f.key);
+  // what else could be picked: the same query without this key's own terms
+  const asked = picked.include.length ? scoped(setFacet(q, f.key, []), { env: v.env, service: v.service }) : fullQ;
+  const want = open && (all || f.values.length === 0 || picked.include.length > 0);
+  const more = useQuery(want ? `fv|${track}|${f.key}|${asked}|${all}|${v.key}` : null, (s) => getJson<FacetValues>(
+    `${Y}/facets/${track}/${encodeURIComponent(f.key)}/values${qs({ q: asked, from: v.range.from_ms, to: v.range.to_ms, limit: all ? 100 : 10 })}`, s));
   const list: FacetValue[] = [...(want && more.data ? more.data.values : f.values)];
   for (const p of [...picked.include, ...picked.exclude]) if (!list.some((x) => x.value === p)) list.unshift({ value: p, count: 0 });
   const top = Math.max(1, ...list.map((x) => x.count));
@@ -43,7 +45,7 @@ function FacetGroup({ f, ast, q, v, track, fullQ, onQuery, open0 }: {
   };
   return (
     <details class="facet" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
-      <summary><Icon n="right" cls="arrow" /><span class="cut">{f.key}</span><span class="n">{f.values.length ? `${f.values.length}${f.more ? '+' : ''}` : ''}</span></summary>
+      <summary><Icon n="right" cls="arrow" /><span class="cut">{f.key}</span><span class="n">{list.length ? `${list.length}${f.more ? '+' : ''}` : ''}</span></summary>
       <ul>
         {list.map((x) => {
           const out = picked.exclude.includes(x.value);
@@ -52,7 +54,7 @@ function FacetGroup({ f, ast, q, v, track, fullQ, onQuery, open0 }: {
               <input type="checkbox" checked={picked.include.includes(x.value)} aria-label={`${f.key} ${x.value}`} onClick={(e) => { e.stopPropagation(); click(e, x.value); }} />
               <Mid s={x.value || '""'} tail={8} /><span class="n">{x.count ? fmtCount(x.count) : ''}</span></label></li>);
         })}
-        {f.more && !all ? <li><button type="button" class="fv-more" onClick={() => setAll(true)}>{t('facet.more')}</button></li> : null}
+        {(want && more.data ? more.data.more : f.more) && !all ? <li><button type="button" class="fv-more" onClick={() => setAll(true)}>{t('facet.more')}</button></li> : null}
       </ul>
     </details>
   );
