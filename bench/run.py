@@ -36,7 +36,7 @@ def memory_mib(pid, field):
 
 def start(data, sync):
     env = dict(os.environ, YAGURA_API_KEY=KEY, YAGURA_APP_KEY=KEY + "01234567")
-    server = subprocess.Popen([str(ROOT / "build/yagura"), "serve", "--data", data, "--listen-api", "127.0.0.1:0",
+    server = subprocess.Popen([str(pathlib.Path(os.environ.get("YAGURA_BUILD", ROOT / "build")) / "yagura"), "serve", "--data", data, "--listen-api", "127.0.0.1:0",
                                "--listen-agent", "127.0.0.1:0", "--listen-dogstatsd", "127.0.0.1:0", "--wal-sync", sync,
                                "--log-level", "warn"], env=env, stdout=subprocess.DEVNULL)
     for _ in range(200):
@@ -63,7 +63,7 @@ def measure(kind, rows, sync, settle_s):
         time.sleep(2)
         idle = memory_mib(server.pid, "VmRSS")
         before, clock = cpu_seconds(server.pid), time.monotonic()
-        out = subprocess.run([str(ROOT / "build/bench/yagura-load"), kind, "--address",
+        out = subprocess.run([str(pathlib.Path(os.environ.get("YAGURA_BUILD", ROOT / "build")) / "bench/yagura-load"), kind, "--address",
                               endpoints["agent" if kind == "spans" else "api"], "--rows", str(rows), "--key", KEY,
                               "--batch", "1000"], stdout=subprocess.PIPE, check=True, text=True).stdout
         taken, wall = cpu_seconds(server.pid) - before, time.monotonic() - clock

@@ -38,13 +38,16 @@ struct yg_err {
 
 #define YG_MUST_USE __attribute__((warn_unused_result))
 
-// Fills err (may be NULL) and returns rc, so that failing is one statement.
-#define yg_fail(err, rc, ...) yg_fail_at((err), (rc), __FILE__, __LINE__, __VA_ARGS__)
+// Fills err (may be NULL) and has the value rc, so that failing is one statement. The code stands
+// in the macro's value, so that the compiler sees that a failing function failed.
+#define yg_fail(err, rc, ...)                                                                      \
+    ((void)yg_fail_at((err), (rc), __FILE__, __LINE__, __VA_ARGS__), (yg_rc)(rc))
 yg_rc yg_fail_at(struct yg_err *err, yg_rc rc, const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
 // As yg_fail with YG_EIO; notes errno and appends its text.
-#define yg_fail_errno(err, ...) yg_fail_errno_at((err), __FILE__, __LINE__, __VA_ARGS__)
+#define yg_fail_errno(err, ...)                                                                    \
+    ((void)yg_fail_errno_at((err), __FILE__, __LINE__, __VA_ARGS__), (yg_rc)YG_EIO)
 yg_rc yg_fail_errno_at(struct yg_err *err, const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
