@@ -286,3 +286,35 @@ void yg_event_put_span(struct yg_json_writer *w, const struct yg_row *row) {
     yg_jw_object_end(w);
     yg_jw_object_end(w);
 }
+
+// What an event keeps beside its text: the attributes, and the reserved columns under the names
+// clients know.
+static void put_event_attributes(struct yg_json_writer *w, const struct yg_row *row) {
+    yg_jw_k(w, "attributes");
+    yg_jw_object(w);
+    put_text(w, row, YG_COL_SERVICE);
+    put_text(w, row, YG_COL_STATUS);
+    yg_str host = text_of(row, YG_COL_HOST);
+    if (host.len > 0)
+        yg_jw_kstr(w, "hostname", host);
+    yg_jw_ki64(w, "timestamp", row->time_ns / YG_NS_PER_MS);
+    yg_event_put_attributes(w, row);
+    yg_jw_object_end(w);
+}
+
+void yg_event_put_event(struct yg_json_writer *w, const struct yg_row *row) {
+    char id[YG_EVENT_ID_BYTES];
+    yg_event_id(row, id);
+    yg_jw_object(w);
+    yg_jw_kstr(w, "id", yg_str_c(id));
+    yg_jw_kstr(w, "type", YG_STR("event"));
+    yg_jw_k(w, "attributes");
+    yg_jw_object(w);
+    put_event_attributes(w, row);
+    put_text(w, row, YG_COL_MESSAGE);
+    yg_jw_k(w, "tags");
+    yg_event_put_tags(w, text_of(row, YG_COL_TAGS), text_of(row, YG_COL_SOURCE));
+    put_time(w, "timestamp", row->time_ns);
+    yg_jw_object_end(w);
+    yg_jw_object_end(w);
+}

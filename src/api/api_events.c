@@ -140,6 +140,8 @@ static yg_rc read_range(struct yg_event_call *c, struct yg_err *err) {
     if (!yg_query_time_parse(to, c->now_ns, &r->to_ns))
         return yg_event_refuse(c, err, "filter.to", "'%.*s' is no time",
                                (int)(to.len < 60 ? to.len : 60), to.ptr);
+    if (r->from_ns < 0) // nothing is older than 1970, and differences stay in range
+        r->from_ns = 0;
     if (r->from_ns >= r->to_ns)
         return yg_event_refuse(c, err, "filter.from,to", "'from' should be anterior to 'to'");
     return YG_OK;

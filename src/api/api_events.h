@@ -68,5 +68,6 @@ bool yg_event_has_attributes(const struct yg_row *row);
 void yg_event_put_tags(struct yg_json_writer *w, yg_str tags, yg_str source); // array
 void yg_event_put_log(struct yg_json_writer *w, const struct yg_row *row);
 void yg_event_put_span(struct yg_json_writer *w, const struct yg_row *row);
+void yg_event_put_event(struct yg_json_writer *w, const struct yg_row *row);
 
 #endif

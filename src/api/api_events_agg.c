@@ -61,7 +61,9 @@ static yg_rc read_compute(struct request *r, const struct yg_json_node *node, ui
     char path[48];
     snprintf(path, sizeof(path), "compute[%u]", idx);
     YG_TRY(read_aggregation(r, node, path, out, err));
-    yg_str type = member(node, "type"), interval = member(node, "interval");
+    const struct yg_json_node *given = yg_json_get(node, "interval"); // "5m", or milliseconds
+    yg_str type = member(node, "type");
+    yg_str interval = yg_json_is(given, YG_JSON_INT) ? given->str : member(node, "interval");
     out->timeseries = yg_str_eq_c(type, "timeseries");
     if (type.len > 0 && !out->timeseries && !yg_str_eq_c(type, "total")) {
         snprintf(path, sizeof(path), "compute[%u].type", idx);

@@ -104,6 +104,21 @@ static void add_spans(void) {
     append(b);
 }
 
+static void add_events(void) {
+    struct yg_batch *b = yg_batch_create(YG_TRACK_EVENTS, 64u << 20);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t r;
+        OK(yg_batch_row(b, &r, &err));
+        OK(yg_batch_set_i64(b, YG_STR("timestamp"), BASE + (int64_t)i * YG_NS_PER_S, &err));
+        set(b, "message", "deployed version 1");
+        set(b, "@title", i == 1 ? "rollback" : "deploy");
+        set(b, "@evt.kind", "event");
+        set(b, "host", "h1");
+        set(b, "tags", "env:prod");
+    }
+    append(b);
+}
+
 // ------------------------------------------------------------ server and client
 
 static int setup(void **state) {
@@ -132,6 +147,7 @@ static int setup(void **state) {
     port = (uint16_t)n;
     add_logs();
     add_spans();
+    add_events();
     return 0;
 }
 
@@ -327,6 +343,14 @@ static void test_log_refusals(void **state) {
     expect_error(search, "{\"filter\":{\"from\":\"now\",\"to\":\"now-1m\"}}", 422,
                  "'from' should be anterior to 'to'");
     expect_error(search, "{\"filter\":{\"from\":\"yesterday\"}}", 400, "filter.from");
+    post(aggregate,
+         "{\"filter\":{\"from\":-9000000000000000000},\"compute\":[{\"aggregation\":\"count\","
+         "\"type\":\"timeseries\"}]}",
+         400);
+    post(aggregate,
+         "{\"filter\":{\"from\":-9000000000000},\"compute\":[{\"aggregation\":\"count\",\"type\":"
+         "\"timeseries\"}]}",
+         200);
     expect_error(search, "{\"page\":{\"limit\":1001}}", 400, "page.limit");
     expect_error(search, "{\"page\":{\"limit\":0}}", 400, "page.limit");
     expect_error(search, "{\"page\":{\"limit\":\"x\"}}", 400, "page.limit");
@@ -458,6 +482,32 @@ static void test_span_refusals(void **state) {
     assert_int_equal(status, 422);
 }
 
+// ------------------------------------------------------------ events
+
+static void test_events(void **state) {
+    (void)state;
+    const struct yg_json_node *root = post(
+        "/api/v2/events/search",
+        "{\"filter\":{" WINDOW ",\"query\":\"deployed rollback\"},\"page\":{\"limit\":2}}", 200);
+    assert_int_equal(yg_json_get(root, "data")->count, 1); // a word of the title counts
+    const struct yg_json_node *a = yg_json_get(yg_json_get(root, "data")->child, "attributes");
+    assert_true(yg_str_eq_c(str_at(a, "attributes.title"), "rollback"));
+    assert_true(yg_str_eq_c(str_at(a, "attributes.evt.kind"), "event"));
+    assert_true(yg_str_eq_c(str_at(a, "attributes.hostname"), "h1"));
+    assert_true(yg_str_eq_c(str_at(a, "message"), "deployed version 1"));
+    root =
+        post("/api/v2/events/search", "{\"filter\":{" WINDOW ",\"query\":\"title:deploy\"}}", 200);
+    assert_int_equal(yg_json_get(root, "data")->count, 2);
+    int status = 0;
+    root = ask("GET",
+               "/api/v2/events?filter%5Bfrom%5D=" FROM "&filter%5Bto%5D=" TO "&page%5Blimit%5D=2",
+               "", &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(yg_json_get(root, "data")->count, 2);
+    assert_true(
+        yg_str_starts(str_at(root, "links.next"), YG_STR("http://yagura.test/api/v2/events?")));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -465,6 +515,7 @@ int main(void) {
         TEST(test_log_item),     TEST(test_log_pages),      TEST(test_next_link),
         TEST(test_log_defaults), TEST(test_log_refusals),   TEST(test_log_aggregate),
         TEST(test_spans),        TEST(test_span_aggregate), TEST(test_span_refusals),
+        TEST(test_events),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
