@@ -102,23 +102,26 @@ bool yg_log_status(const struct yg_json_token *t, yg_str *ret_status) {
 }
 
 // Seconds up to the year 5138, milliseconds above; micro- and nanoseconds by their size.
-static bool number_time(double v, int64_t *ret_ns) {
-    double scale = v < 1e11 ? 1e9 : v < 1e14 ? 1e6 : v < 1e17 ? 1e3 : 1;
-    double ns = v * scale;
-    if (!(ns > 0 && ns < 9.2e18))
-        return false;
-    *ret_ns = (int64_t)ns;
-    return true;
+static int64_t unit_ns(int64_t v) {
+    if (v < INT64_C(100000000000))
+        return YG_NS_PER_S;
+    if (v < INT64_C(100000000000000))
+        return YG_NS_PER_MS;
+    return v < INT64_C(100000000000000000) ? 1000 : 1;
 }
 
 static bool integer_time(int64_t v, int64_t *ret_ns) {
-    if (v <= 0)
+    return v > 0 && !__builtin_mul_overflow(v, unit_ns(v), ret_ns);
+}
+
+// Whole and fraction apart: a double cannot hold today's nanoseconds.
+static bool number_time(double v, int64_t *ret_ns) {
+    if (!(v >= 1 && v < 9.2e18))
         return false;
-    int64_t scale = v < INT64_C(100000000000)          ? 1000000000
-                    : v < INT64_C(100000000000000)     ? 1000000
-                    : v < INT64_C(100000000000000000) ? 1000
-                                                        : 1;
-    return !__builtin_mul_overflow(v, scale, ret_ns);
+    int64_t whole = (int64_t)v;
+    double fraction_ns = (v - (double)whole) * (double)unit_ns(whole);
+    return integer_time(whole, ret_ns) &&
+           !__builtin_add_overflow(*ret_ns, llrint(fraction_ns), ret_ns);
 }
 
 bool yg_log_time(const struct yg_json_token *t, int64_t *ret_ns) {
