@@ -18,9 +18,9 @@ static struct account accounts[YG_MEM_TAG_COUNT];
 static _Atomic int64_t fail_at;
 
 static const char *const tag_names[YG_MEM_TAG_COUNT] = {
-    [YG_MEM_BASE] = "base",       [YG_MEM_NET] = "net",         [YG_MEM_INTAKE] = "intake",
-    [YG_MEM_STORE] = "store",     [YG_MEM_TRACES] = "traces",   [YG_MEM_METRICS] = "metrics",
-    [YG_MEM_QUERY] = "query",     [YG_MEM_CACHE] = "cache",     [YG_MEM_META] = "meta",
+    [YG_MEM_BASE] = "base",       [YG_MEM_NET] = "net",       [YG_MEM_INTAKE] = "intake",
+    [YG_MEM_STORE] = "store",     [YG_MEM_TRACES] = "traces", [YG_MEM_METRICS] = "metrics",
+    [YG_MEM_QUERY] = "query",     [YG_MEM_CACHE] = "cache",   [YG_MEM_META] = "meta",
     [YG_MEM_MONITOR] = "monitor",
 };
 

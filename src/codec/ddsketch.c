@@ -3,8 +3,8 @@
 //
 // Key k > 0 stands for values around γ^(k − 1338) with γ = 1 + 2/128; rounding is to the nearest
 // key, so a bin reaches half a key to both sides of its value. 1338 makes the key of the smallest
-// value, 1e-9, the first. Negative values have the negative key, zero and what is smaller than 1e-9 has key 0.
-// Source: DataDog/opentelemetry-mapping-go pkg/quantile (config.go, sparse.go)
+// value, 1e-9, the first. Negative values have the negative key, zero and what is smaller than 1e-9
+// has key 0. Source: DataDog/opentelemetry-mapping-go pkg/quantile (config.go, sparse.go)
 #include "codec/ddsketch.h"
 
 #include <math.h>

@@ -14,9 +14,9 @@ bool yg_encoding_parse(yg_str name, enum yg_encoding *ret_encoding) {
         yg_str name;
         enum yg_encoding encoding;
     } known[] = {
-        {YG_STR_INIT(""), YG_ENC_IDENTITY},   {YG_STR_INIT("identity"), YG_ENC_IDENTITY},
-        {YG_STR_INIT("gzip"), YG_ENC_GZIP},   {YG_STR_INIT("x-gzip"), YG_ENC_GZIP},
-        {YG_STR_INIT("zstd"), YG_ENC_ZSTD},   {YG_STR_INIT("deflate"), YG_ENC_DEFLATE},
+        {YG_STR_INIT(""), YG_ENC_IDENTITY},  {YG_STR_INIT("identity"), YG_ENC_IDENTITY},
+        {YG_STR_INIT("gzip"), YG_ENC_GZIP},  {YG_STR_INIT("x-gzip"), YG_ENC_GZIP},
+        {YG_STR_INIT("zstd"), YG_ENC_ZSTD},  {YG_STR_INIT("deflate"), YG_ENC_DEFLATE},
         {YG_STR_INIT("zstd1"), YG_ENC_ZSTD}, // the public API's name for the same frames
     };
     name = yg_str_trim(name);
@@ -54,7 +54,9 @@ static yg_rc zlib_damage(const char *what, size_t at, int rc, const z_stream *z,
     if (rc == Z_BUF_ERROR)
         return yg_fail(err, YG_EINPUT, "%s at byte %zu: ends early", what, at);
     return yg_fail(err, YG_EINPUT, "%s at byte %zu: %s", what, at,
-                   z->msg ? z->msg : rc == Z_NEED_DICT ? "needs a dictionary" : "damaged");
+                   z->msg              ? z->msg
+                   : rc == Z_NEED_DICT ? "needs a dictionary"
+                                       : "damaged");
 }
 
 // Output is full although the stream goes on: does it only have its trailer left, or more bytes?

@@ -7,7 +7,8 @@
 
 enum yg_encoding { YG_ENC_IDENTITY, YG_ENC_GZIP, YG_ENC_DEFLATE, YG_ENC_ZSTD };
 
-// "gzip", "x-gzip", "deflate" (zlib or raw), "zstd", "zstd1", "identity", "" (any case). False: not known.
+// "gzip", "x-gzip", "deflate" (zlib or raw), "zstd", "zstd1", "identity", "" (any case). False: not
+// known.
 bool yg_encoding_parse(yg_str name, enum yg_encoding *ret_encoding);
 // Appends the decoded bytes to out. EINPUT "gzip at byte N: …" (torn or damaged), ELIMIT when more
 // than out->limit_bytes would come out (the bomb is not inflated further), several gzip members and

@@ -329,8 +329,8 @@ static yg_rc next_token(struct yg_json *j, bool keep, struct yg_json_token *t, s
         if (take_end(j, t))
             return YG_OK;
         if (j->in.ptr[j->pos] != ',')
-            return fail_at(j->pos, in_object(j) ? "',' or '}' must follow" : "',' or ']' must follow",
-                           err);
+            return fail_at(j->pos,
+                           in_object(j) ? "',' or '}' must follow" : "',' or ']' must follow", err);
         j->pos++;
         skip_blanks(j);
         if (j->pos >= j->in.len)

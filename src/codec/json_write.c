@@ -52,9 +52,9 @@ static size_t plain_run(yg_str s, size_t from) {
     while (s.len - at >= 16) {
         __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
         // signed compare: bytes from 0x80 on are negative, so below the blank as well
-        __m128i bad = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, quote),
-                                                _mm_cmpeq_epi8(block, slash)),
-                                   _mm_cmplt_epi8(block, space));
+        __m128i bad =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, slash)),
+                         _mm_cmplt_epi8(block, space));
         int mask = _mm_movemask_epi8(bad);
         if (mask != 0)
             return at + (size_t)__builtin_ctz((unsigned)mask) - from;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's own addresses: /info, remote configuration, telemetry, services, DogStatsD by HTTP and
-// by UDP.
+// The agent's own addresses: /info, remote configuration, telemetry, services, DogStatsD by HTTP
+// and by UDP.
 //
 // Every answer but /info carries Datadog-Agent-Version and Datadog-Agent-State, the hash of /info's
 // body: clients fetch /info again when it changes.
@@ -30,21 +30,53 @@ static void put_list(struct yg_json_writer *w, const char *key, const char *cons
 
 static void make_info(void) {
     static const char *const endpoints[] = {
-        "/v0.3/traces", "/v0.3/services",    "/v0.4/traces",        "/v0.4/services",
-        "/v0.5/traces", "/v0.7/traces",      "/v0.6/stats",         "/telemetry/proxy/",
+        "/v0.3/traces", "/v0.3/services",      "/v0.4/traces", "/v0.4/services",
+        "/v0.5/traces", "/v0.7/traces",        "/v0.6/stats",  "/telemetry/proxy/",
         "/v0.7/config", "/dogstatsd/v2/proxy", NULL,
     };
     static const char *const kinds[] = {"server", "client", "producer", "consumer", NULL};
     static const char *const peer_tags[] = {
-        "_dd.base_service", "amqp.destination", "amqp.exchange", "amqp.queue", "aws.queue.name",
-        "aws.s3.bucket", "bucketname", "cassandra.cluster", "db.cassandra.contact.points",
-        "db.couchbase.seed.nodes", "db.hostname", "db.instance", "db.name", "db.namespace",
-        "db.system", "grpc.host", "hostname", "http.host", "http.server_name",
-        "messaging.destination", "messaging.destination.name", "messaging.kafka.bootstrap.servers",
-        "messaging.rabbitmq.exchange", "messaging.system", "mongodb.db", "msmq.queue.path",
-        "net.peer.name", "network.destination.ip", "network.destination.name", "out.host",
-        "peer.hostname", "peer.service", "queuename", "rpc.service", "rpc.system",
-        "sequel.db.vendor", "server.address", "streamname", "tablename", "topicname", NULL,
+        "_dd.base_service",
+        "amqp.destination",
+        "amqp.exchange",
+        "amqp.queue",
+        "aws.queue.name",
+        "aws.s3.bucket",
+        "bucketname",
+        "cassandra.cluster",
+        "db.cassandra.contact.points",
+        "db.couchbase.seed.nodes",
+        "db.hostname",
+        "db.instance",
+        "db.name",
+        "db.namespace",
+        "db.system",
+        "grpc.host",
+        "hostname",
+        "http.host",
+        "http.server_name",
+        "messaging.destination",
+        "messaging.destination.name",
+        "messaging.kafka.bootstrap.servers",
+        "messaging.rabbitmq.exchange",
+        "messaging.system",
+        "mongodb.db",
+        "msmq.queue.path",
+        "net.peer.name",
+        "network.destination.ip",
+        "network.destination.name",
+        "out.host",
+        "peer.hostname",
+        "peer.service",
+        "queuename",
+        "rpc.service",
+        "rpc.system",
+        "sequel.db.vendor",
+        "server.address",
+        "streamname",
+        "tablename",
+        "topicname",
+        NULL,
     };
     static const char *const none[] = {NULL};
     unsigned char hash[SHA256_DIGEST_LENGTH];
@@ -82,9 +114,8 @@ void yg_agent_headers(struct yg_http_reply *reply) {
 
 void yg_agent_info(struct yg_http_request *take_req) {
     (void)pthread_once(&info_once, make_info);
-    struct yg_http_reply reply = {.status = 200,
-                                  .content_type = "application/json",
-                                  .static_body = yg_buf_str(&info_body)};
+    struct yg_http_reply reply = {
+        .status = 200, .content_type = "application/json", .static_body = yg_buf_str(&info_body)};
     yg_http_reply(take_req, &reply);
 }
 

@@ -102,8 +102,8 @@ static struct yg_http_reply error_reply(const struct yg_door *door, uint16_t sta
     reply.body = YG_BUF(YG_MEM_INTAKE, ANSWER_BYTES_MAX);
     word_error(&reply.body, door->style, status, text);
     if (status == 429 || status == 503)
-        reply.extra[reply.extra_count++] = (struct yg_http_header){
-            .name = YG_STR("retry-after"), .value = YG_STR(RETRY_AFTER_S)};
+        reply.extra[reply.extra_count++] =
+            (struct yg_http_header){.name = YG_STR("retry-after"), .value = YG_STR(RETRY_AFTER_S)};
     if (plain)
         yg_agent_headers(&reply);
     return reply;

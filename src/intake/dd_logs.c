@@ -108,8 +108,8 @@ static yg_rc attribute_col(struct logs *l, struct path_entry *e, enum yg_type ty
 static yg_rc put_attribute(struct logs *l, yg_str path, const struct yg_json_token *t,
                            struct yg_err *err) {
     static const enum yg_type types[] = {
-        [YG_JSON_BOOL] = YG_T_BOOL,  [YG_JSON_INT] = YG_T_I64,
-        [YG_JSON_DOUBLE] = YG_T_F64, [YG_JSON_STRING] = YG_T_STR,
+        [YG_JSON_BOOL] = YG_T_BOOL,         [YG_JSON_INT] = YG_T_I64,
+        [YG_JSON_DOUBLE] = YG_T_F64,        [YG_JSON_STRING] = YG_T_STR,
         [YG_JSON_OBJECT_BEGIN] = YG_T_JSON, [YG_JSON_ARRAY_BEGIN] = YG_T_JSON,
     };
     struct path_entry *e;
@@ -197,7 +197,8 @@ static yg_rc offer_field(struct logs *l, const struct path_entry *e, uint32_t le
     }
     if (!loser.set || loser.rank == best->rank)
         return YG_OK; // nothing was there, or the same path twice
-    bool replaced = (slot == YG_SLOT_MESSAGE || slot == YG_SLOT_STATUS) && loser.level != best->level;
+    bool replaced =
+        (slot == YG_SLOT_MESSAGE || slot == YG_SLOT_STATUS) && loser.level != best->level;
     if (replaced)
         return YG_OK; // the outer status of an opened message says nothing more
     yg_str path = loser.path;

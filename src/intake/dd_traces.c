@@ -81,8 +81,8 @@ static yg_rc json_to_msgpack(yg_str in, struct yg_arena *arena, struct yg_buf *o
         YG_TRY(yg_json_next(&j, &t, err));
         if (t.kind == YG_JSON_END)
             return yg_buf_ok(out, err);
-        bool counts = t.kind != YG_JSON_KEY && t.kind != YG_JSON_OBJECT_END &&
-                      t.kind != YG_JSON_ARRAY_END;
+        bool counts =
+            t.kind != YG_JSON_KEY && t.kind != YG_JSON_OBJECT_END && t.kind != YG_JSON_ARRAY_END;
         if (counts && c.depth > 0)
             c.count[c.depth - 1]++;
         convert_scalar(&c, &t);
@@ -172,8 +172,7 @@ static yg_rc read_struct_value(struct yg_spans *s, struct yg_mp *r, yg_str key,
     yg_buf_reset(&s->scratch);
     if (t.kind == YG_MP_BIN) {
         bytes = t.str;
-    } else if (t.kind != YG_MP_STR ||
-               yg_base64_decode(t.str, s->b->arena, &bytes, NULL) != YG_OK) {
+    } else if (t.kind != YG_MP_STR || yg_base64_decode(t.str, s->b->arena, &bytes, NULL) != YG_OK) {
         r->pos = at; // neither: keep whatever it is
         bytes = (yg_str){NULL, 0};
         YG_TRY(yg_mp_to_json(r, &s->scratch, err));
@@ -393,8 +392,10 @@ static yg_rc read_payload_member(struct defaults *d, struct yg_mp *r, yg_str key
     static const struct {
         const char *field, *tag;
     } as_tags[] = {
-        {"app_version", "version"},   {"container_id", "container_id"},
-        {"runtime_id", "runtime-id"}, {"language_name", "language"},
+        {"app_version", "version"},
+        {"container_id", "container_id"},
+        {"runtime_id", "runtime-id"},
+        {"language_name", "language"},
         {"tracer_version", "_dd.tracer_version"},
     };
     if (yg_str_eq_c(key, "chunks"))

@@ -73,7 +73,7 @@ struct yg_intake_check {
     yg_str name, message, host;
     const yg_str *tags;
     uint32_t tag_count;
-    int64_t ts_s; // 0 = now
+    int64_t ts_s;   // 0 = now
     int64_t status; // 0 ok, 1 warning, 2 critical, 3 unknown
 };
 // Adds one row of the events track. Strings are copied.

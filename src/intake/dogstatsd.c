@@ -9,8 +9,8 @@
 #include "base/utf8.h"
 #include "intake/decode.h"
 
-#define TAGS_MAX 256u    // of one line; more are left out
-#define VALUES_MAX 256u  // handed over at once
+#define TAGS_MAX 256u   // of one line; more are left out
+#define VALUES_MAX 256u // handed over at once
 #define NAME_BYTES_MAX 1000u
 
 struct tags {
@@ -90,9 +90,9 @@ static bool metric_type(yg_str text, enum yg_statsd_type *ret_type) {
         yg_str text;
         enum yg_statsd_type type;
     } types[] = {
-        {YG_STR_INIT("c"), YG_STATSD_COUNT},     {YG_STR_INIT("g"), YG_STATSD_GAUGE},
-        {YG_STR_INIT("ms"), YG_STATSD_TIMING},   {YG_STR_INIT("h"), YG_STATSD_HISTOGRAM},
-        {YG_STR_INIT("s"), YG_STATSD_SET},       {YG_STR_INIT("d"), YG_STATSD_DISTRIBUTION},
+        {YG_STR_INIT("c"), YG_STATSD_COUNT},   {YG_STR_INIT("g"), YG_STATSD_GAUGE},
+        {YG_STR_INIT("ms"), YG_STATSD_TIMING}, {YG_STR_INIT("h"), YG_STATSD_HISTOGRAM},
+        {YG_STR_INIT("s"), YG_STATSD_SET},     {YG_STR_INIT("d"), YG_STATSD_DISTRIBUTION},
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (yg_str_eq(text, types[i].text)) {
@@ -199,8 +199,8 @@ static bool parse_metric(struct statsd *s, yg_str line) {
 
 // ------------------------------------------------------------ events
 
-// "_e{5,4}:" at the start of an event whose lengths lead to its '|' and its end; *ret_head: bytes up
-// to and with the colon.
+// "_e{5,4}:" at the start of an event whose lengths lead to its '|' and its end; *ret_head: bytes
+// up to and with the colon.
 static bool event_head(yg_str data, size_t *ret_title, size_t *ret_text, size_t *ret_head) {
     if (!yg_str_starts(data, YG_STR("_e{")))
         return false;
@@ -309,8 +309,8 @@ static yg_str clean_message(struct statsd *s, yg_str text) {
         return YG_STR("");
     size_t n = 0;
     for (size_t i = 0; i < text.len; i++) {
-        bool escape = text.ptr[i] == '\\' && i > 0 && text.ptr[i - 1] == 'm' &&
-                      i + 1 < text.len && text.ptr[i + 1] == ':';
+        bool escape = text.ptr[i] == '\\' && i > 0 && text.ptr[i - 1] == 'm' && i + 1 < text.len &&
+                      text.ptr[i + 1] == ':';
         if (!escape)
             out[n++] = text.ptr[i];
     }

@@ -22,13 +22,13 @@ typedef yg_rc (*yg_intake_points_fn)(const struct yg_intake_in *in, struct yg_po
 
 // What a route takes and how it answers.
 struct yg_door {
-    const char *name; // for counters and Setup
-    const char *client; // who it is when the request does not say
-    enum yg_track track; // of rows
+    const char *name;       // for counters and Setup
+    const char *client;     // who it is when the request does not say
+    enum yg_track track;    // of rows
     yg_intake_rows_fn rows; // one of the two
     yg_intake_points_fn points;
     size_t inflated_max_bytes;
-    uint32_t forms; // YG_DOOR_FORMS bits of content types; others: 415
+    uint32_t forms;                   // YG_DOOR_FORMS bits of content types; others: 415
     enum yg_intake_form form_default; // without content type
     enum yg_intake_style style;
     uint16_t status; // of success

@@ -56,8 +56,7 @@ static yg_rc decode(struct yg_http_request *req, int64_t now_ns, const uint8_t d
     struct yg_batch *b = yg_batch_create(door.track, body.len * 16 + (1u << 20));
     if (b == NULL)
         return yg_fail(err, YG_ENOMEM, "no memory to decode the body now");
-    struct yg_intake_in in = {
-        .body = yg_buf_str(&body), .form = YG_FORM_JSON, .now_ns = now_ns};
+    struct yg_intake_in in = {.body = yg_buf_str(&body), .form = YG_FORM_JSON, .now_ns = now_ns};
     struct yg_intake_tally tally = {0};
     struct yg_intake_event event;
     yg_batch_keep_body(b, &body);

@@ -66,12 +66,18 @@ static yg_str status_word(yg_str word) {
         const char *start;
         yg_str status;
     } words[] = {
-        {"emerg", YG_STR_INIT("emergency")}, {"f", YG_STR_INIT("emergency")},
-        {"a", YG_STR_INIT("alert")},         {"c", YG_STR_INIT("critical")},
-        {"e", YG_STR_INIT("error")},         {"w", YG_STR_INIT("warn")},
-        {"n", YG_STR_INIT("notice")},        {"i", YG_STR_INIT("info")},
-        {"d", YG_STR_INIT("debug")},         {"trace", YG_STR_INIT("debug")},
-        {"verbose", YG_STR_INIT("debug")},   {"o", YG_STR_INIT("ok")},
+        {"emerg", YG_STR_INIT("emergency")},
+        {"f", YG_STR_INIT("emergency")},
+        {"a", YG_STR_INIT("alert")},
+        {"c", YG_STR_INIT("critical")},
+        {"e", YG_STR_INIT("error")},
+        {"w", YG_STR_INIT("warn")},
+        {"n", YG_STR_INIT("notice")},
+        {"i", YG_STR_INIT("info")},
+        {"d", YG_STR_INIT("debug")},
+        {"trace", YG_STR_INIT("debug")},
+        {"verbose", YG_STR_INIT("debug")},
+        {"o", YG_STR_INIT("ok")},
         {"s", YG_STR_INIT("ok")},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -82,8 +88,8 @@ static yg_str status_word(yg_str word) {
 
 bool yg_log_status(const struct yg_json_token *t, yg_str *ret_status) {
     static const yg_str severities[] = {
-        YG_STR_INIT("emergency"), YG_STR_INIT("alert"),  YG_STR_INIT("critical"),
-        YG_STR_INIT("error"),     YG_STR_INIT("warn"),   YG_STR_INIT("notice"),
+        YG_STR_INIT("emergency"), YG_STR_INIT("alert"), YG_STR_INIT("critical"),
+        YG_STR_INIT("error"),     YG_STR_INIT("warn"),  YG_STR_INIT("notice"),
         YG_STR_INIT("info"),      YG_STR_INIT("debug"),
     };
     int64_t severity;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The room's route tables: what each address takes and answers, in one place.
 //
-// Statuses are what senders compare with: 202 for series, logs, checks and events, 200 for the agent
-// protocol and the old logs address (a sender that wants 202 sends the same body again after a 200).
-// Source: DataDog/datadog-agent pkg/trace/api/endpoints.go; DataDog/documentation
+// Statuses are what senders compare with: 202 for series, logs, checks and events, 200 for the
+// agent protocol and the old logs address (a sender that wants 202 sends the same body again after
+// a 200). Source: DataDog/datadog-agent pkg/trace/api/endpoints.go; DataDog/documentation
 // content/en/api/latest; DataDog/datadog-lambda-extension bottlecap/src/traces
 #include "intake/door.h"
 

@@ -94,8 +94,7 @@ yg_rc yg_spans_links(struct yg_spans *s, struct yg_mp *r, struct yg_err *err) {
 // ------------------------------------------------------------ events
 
 // An AnyValue map: its one *_value member says all; "type" is not needed.
-static yg_rc put_any(struct yg_json_writer *w, struct yg_mp *r, uint32_t depth,
-                     struct yg_err *err);
+static yg_rc put_any(struct yg_json_writer *w, struct yg_mp *r, uint32_t depth, struct yg_err *err);
 
 static yg_rc put_any_array(struct yg_json_writer *w, struct yg_mp *r, uint32_t depth,
                            struct yg_err *err) {

@@ -2,11 +2,11 @@
 // Files: short writes, failing calls, durable replacement; and what log lines look like.
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 

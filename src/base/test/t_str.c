@@ -74,9 +74,21 @@ static void whole_numbers(void **state) {
 
 static void decimal_numbers(void **state) {
     (void)state;
-    const char *good[] = {"0",      "-0.0",   "1.5",     "1e22",    "1e23",    "123456789012345678",
-                          "0.1",    "-2.5e-3", "5e-324", "1.7976931348623157e308", ".5", "5.",
-                          "12345678901234567890123.25", "0.000000000000000000000000001", "1e-400"};
+    const char *good[] = {"0",
+                          "-0.0",
+                          "1.5",
+                          "1e22",
+                          "1e23",
+                          "123456789012345678",
+                          "0.1",
+                          "-2.5e-3",
+                          "5e-324",
+                          "1.7976931348623157e308",
+                          ".5",
+                          "5.",
+                          "12345678901234567890123.25",
+                          "0.000000000000000000000000001",
+                          "1e-400"};
     for (size_t k = 0; k < sizeof(good) / sizeof(good[0]); k++) {
         double v;
         assert_true(yg_str_to_f64(yg_str_c(good[k]), &v));
@@ -99,10 +111,10 @@ static void utf8_validity(void **state) {
         yg_str text;
         size_t at;
     } bad[] = {
-        {YG_STR("ab\xc0\x80"), 2},           {YG_STR("\xed\xa0\x80"), 0},
-        {YG_STR("\xf4\x90\x80\x80"), 0},     {YG_STR("abcdefghijklmnopqrst\xff"), 20},
-        {YG_STR("\xe3\x81"), 0},             {YG_STR("\xe0\x80\x80"), 0},
-        {YG_STR("\xf0\x80\x80\x80"), 0},     {YG_STR("\xc3\xa9\x80"), 2},
+        {YG_STR("ab\xc0\x80"), 2},       {YG_STR("\xed\xa0\x80"), 0},
+        {YG_STR("\xf4\x90\x80\x80"), 0}, {YG_STR("abcdefghijklmnopqrst\xff"), 20},
+        {YG_STR("\xe3\x81"), 0},         {YG_STR("\xe0\x80\x80"), 0},
+        {YG_STR("\xf0\x80\x80\x80"), 0}, {YG_STR("\xc3\xa9\x80"), 2},
     };
     for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++)
         assert_int_equal(yg_utf8_check(bad[k].text), bad[k].at);
@@ -284,12 +296,18 @@ static void bits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(searching),         cmocka_unit_test(splitting),
-        cmocka_unit_test(whole_numbers),     cmocka_unit_test(decimal_numbers),
-        cmocka_unit_test(utf8_validity),     cmocka_unit_test(utf8_round_trip),
-        cmocka_unit_test(folding_and_words), cmocka_unit_test(hashes),
-        cmocka_unit_test(map_against_a_list), cmocka_unit_test(errors_say_where),
-        cmocka_unit_test(counters),          cmocka_unit_test(random_text),
+        cmocka_unit_test(searching),
+        cmocka_unit_test(splitting),
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(decimal_numbers),
+        cmocka_unit_test(utf8_validity),
+        cmocka_unit_test(utf8_round_trip),
+        cmocka_unit_test(folding_and_words),
+        cmocka_unit_test(hashes),
+        cmocka_unit_test(map_against_a_list),
+        cmocka_unit_test(errors_say_where),
+        cmocka_unit_test(counters),
+        cmocka_unit_test(random_text),
         cmocka_unit_test(bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pool: limits of lanes, the background share, order on strands, calls out of workers.
-#include <stdatomic.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,8 +50,8 @@ static void gate_fini(struct gate *g) {
 
 static void full_lane_answers_busy(void **state) {
     (void)state;
-    struct yg_pool *pool = yg_pool_create(&(struct yg_pool_options){
-        .worker_count = 1, .lane_capacity = {[YG_LANE_INTERACTIVE] = 4}});
+    struct yg_pool *pool = yg_pool_create(
+        &(struct yg_pool_options){.worker_count = 1, .lane_capacity = {[YG_LANE_INTERACTIVE] = 4}});
     struct gate g;
     gate_init(&g);
     assert_int_equal(yg_pool_submit(pool, YG_LANE_INTERACTIVE, wait_at_gate, &g, NULL), YG_OK);

@@ -47,12 +47,17 @@ static void msgpack_every_format(void **state) {
         {YG_STR("\x93\x01\x02\x03"), "[1,2,3]"},
         {YG_STR("\xdc\x00\x01\x01"), "[1]"},
         {YG_STR("\xdd\x00\x00\x00\x00"), "[]"},
-        {YG_STR("\x82\xa1" "a\x01\x02\xa1" "b"), "{\"a\":1,\"2\":\"b\"}"},
+        {YG_STR("\x82\xa1"
+                "a\x01\x02\xa1"
+                "b"),
+         "{\"a\":1,\"2\":\"b\"}"},
         {YG_STR("\xde\x00\x01\xc3\x90"), "{\"true\":[]}"},
         {YG_STR("\xdf\x00\x00\x00\x01\xff\x80"), "{\"-1\":{}}"},
         {YG_STR("\xd4\x05\x07"), "\"Bw==\""},
         {YG_STR("\xc7\x02\x05\x07\x08"), "\"Bwg=\""},
-        {YG_STR("\xd8\x05" "0123456789abcdef"), "\"MDEyMzQ1Njc4OWFiY2RlZg==\""},
+        {YG_STR("\xd8\x05"
+                "0123456789abcdef"),
+         "\"MDEyMzQ1Njc4OWFiY2RlZg==\""},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         YG_AUTO(yg_buf) out = YG_BUF(YG_MEM_BASE, 1 << 16);
@@ -108,8 +113,9 @@ static void msgpack_refuses(void **state) {
 static void msgpack_typed_reads(void **state) {
     (void)state;
     YG_AUTO(yg_buf) b = YG_BUF(YG_MEM_BASE, 1 << 20);
-    const int64_t values[] = {0, 127, 128, 255, 256, 65535, 65536, INT64_C(1) << 32, INT64_MAX,
-                              -1, -32, -33, -128, -129, -32768, -32769, INT32_MIN, INT64_MIN};
+    const int64_t values[] = {0,         127,      128, 255, 256,  65535, 65536,  INT64_C(1) << 32,
+                              INT64_MAX, -1,       -32, -33, -128, -129,  -32768, -32769,
+                              INT32_MIN, INT64_MIN};
     const size_t n = sizeof(values) / sizeof(values[0]);
     yg_mp_put_array(&b, (uint32_t)n);
     for (size_t k = 0; k < n; k++)
@@ -217,8 +223,13 @@ static void protobuf_packed(void **state) {
 static void protobuf_refuses(void **state) {
     (void)state;
     const yg_str bad[] = {
-        YG_STR("\x0a\x05" "abc"),        YG_STR("\x0b"),     YG_STR("\x08"),
-        YG_STR("\x09\x01\x02"),          YG_STR("\x00\x01"), YG_STR("\x0f\x01"),
+        YG_STR("\x0a\x05"
+               "abc"),
+        YG_STR("\x0b"),
+        YG_STR("\x08"),
+        YG_STR("\x09\x01\x02"),
+        YG_STR("\x00\x01"),
+        YG_STR("\x0f\x01"),
         YG_STR("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
         YG_STR("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
     };
@@ -271,7 +282,8 @@ static void varints(void **state) {
     c = (struct yg_cursor){.in = YG_STR("\xff\xff")};
     assert_int_equal(yg_get_varint(&c, &u, NULL), YG_ECORRUPT);
     assert_int_equal(c.pos, 0);
-    c = (struct yg_cursor){.in = YG_STR("\x05" "abc")};
+    c = (struct yg_cursor){.in = YG_STR("\x05"
+                                        "abc")};
     assert_int_equal(yg_get_lenstr(&c, &s, NULL), YG_ECORRUPT);
 }
 
@@ -328,10 +340,14 @@ static void query_strings(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(msgpack_every_format), cmocka_unit_test(msgpack_refuses),
-        cmocka_unit_test(msgpack_typed_reads),  cmocka_unit_test(protobuf_fields),
-        cmocka_unit_test(protobuf_packed),      cmocka_unit_test(protobuf_refuses),
-        cmocka_unit_test(varints),              cmocka_unit_test(base64_and_hex),
+        cmocka_unit_test(msgpack_every_format),
+        cmocka_unit_test(msgpack_refuses),
+        cmocka_unit_test(msgpack_typed_reads),
+        cmocka_unit_test(protobuf_fields),
+        cmocka_unit_test(protobuf_packed),
+        cmocka_unit_test(protobuf_refuses),
+        cmocka_unit_test(varints),
+        cmocka_unit_test(base64_and_hex),
         cmocka_unit_test(query_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

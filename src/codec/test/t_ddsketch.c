@@ -130,9 +130,9 @@ static void stored_form(void **state) {
         assert_int_equal(back.len, 0);
     }
     const yg_str bad[] = {
-        YG_STR("\xff\xff\xff\xff\x0f"),              // more bins than bytes
-        YG_STR("\x02\x02\x02\x00\x02\x00\x00\x00"),  // the same key twice
-        YG_STR("\x01\xff\xff\xff\x0f\x02\x00\x00"),  // a key out of range
+        YG_STR("\xff\xff\xff\xff\x0f"),             // more bins than bytes
+        YG_STR("\x02\x02\x02\x00\x02\x00\x00\x00"), // the same key twice
+        YG_STR("\x01\xff\xff\xff\x0f\x02\x00\x00"), // a key out of range
     };
     for (size_t i = 0; i < 3; i++) {
         at = 0;
@@ -142,9 +142,12 @@ static void stored_form(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_keys),        cmocka_unit_test(keys_and_values_agree),
-        cmocka_unit_test(quantiles),          cmocka_unit_test(merging_is_adding),
-        cmocka_unit_test(too_many_bins_collapse), cmocka_unit_test(stored_form),
+        cmocka_unit_test(golden_keys),
+        cmocka_unit_test(keys_and_values_agree),
+        cmocka_unit_test(quantiles),
+        cmocka_unit_test(merging_is_adding),
+        cmocka_unit_test(too_many_bins_collapse),
+        cmocka_unit_test(stored_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,9 +163,12 @@ static void memory_failure(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips_and_exact_limits), cmocka_unit_test(torn_bodies),
-        cmocka_unit_test(bombs_stop_at_the_cap),        cmocka_unit_test(members_are_joined),
-        cmocka_unit_test(names),                        cmocka_unit_test(memory_failure),
+        cmocka_unit_test(round_trips_and_exact_limits),
+        cmocka_unit_test(torn_bodies),
+        cmocka_unit_test(bombs_stop_at_the_cap),
+        cmocka_unit_test(members_are_joined),
+        cmocka_unit_test(names),
+        cmocka_unit_test(memory_failure),
     };
     return cmocka_run_group_tests(tests, fill_text, NULL);
 }

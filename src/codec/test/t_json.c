@@ -33,10 +33,10 @@ static void tokens_in_order(void **state) {
     struct yg_json j;
     yg_json_init(&j, in, arena);
     const enum yg_json_kind want[] = {
-        YG_JSON_OBJECT_BEGIN, YG_JSON_KEY,    YG_JSON_ARRAY_BEGIN, YG_JSON_INT,
-        YG_JSON_DOUBLE,       YG_JSON_BOOL,   YG_JSON_NULL,        YG_JSON_STRING,
-        YG_JSON_ARRAY_END,    YG_JSON_KEY,    YG_JSON_OBJECT_BEGIN, YG_JSON_OBJECT_END,
-        YG_JSON_OBJECT_END,   YG_JSON_END,    YG_JSON_END};
+        YG_JSON_OBJECT_BEGIN, YG_JSON_KEY,  YG_JSON_ARRAY_BEGIN,  YG_JSON_INT,
+        YG_JSON_DOUBLE,       YG_JSON_BOOL, YG_JSON_NULL,         YG_JSON_STRING,
+        YG_JSON_ARRAY_END,    YG_JSON_KEY,  YG_JSON_OBJECT_BEGIN, YG_JSON_OBJECT_END,
+        YG_JSON_OBJECT_END,   YG_JSON_END,  YG_JSON_END};
     for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
         struct yg_json_token t = {0};
         assert_int_equal(yg_json_next(&j, &t, NULL), YG_OK);
@@ -59,13 +59,34 @@ static void refuses_with_a_place(void **state) {
         const char *text;
         int at;
     } cases[] = {
-        {"", 0},           {"[1,]", 3},         {"{\"a\":1,}", 7}, {"[1 2]", 3},
-        {"{a:1}", 1},      {"01", 1},           {"1.", 2},         {"-", 0},
-        {"[NaN]", 1},      {"\"a", 0},          {"\"a\nb\"", 2},   {"[1]x", 3},
-        {"{\"a\" 1}", 5},  {"tru", 0},          {"{\"a\":}", 5},   {"[", 1},
-        {"1e999", 0},      {"]", 0},            {"\"ab\xff\"", 3}, {"\"\xed\xa0\x80\"", 1},
-        {"{\"a\":1]", 6},  {"[1}", 2},          {"1e", 2},         {"\xef\xbb\xbf{}", 0},
-        {"\"\\", 0},       {"{1:2}", 1},        {"[\"a\\q\"]", 3}, {"[\"\\u12g4\"]", 2},
+        {"", 0},
+        {"[1,]", 3},
+        {"{\"a\":1,}", 7},
+        {"[1 2]", 3},
+        {"{a:1}", 1},
+        {"01", 1},
+        {"1.", 2},
+        {"-", 0},
+        {"[NaN]", 1},
+        {"\"a", 0},
+        {"\"a\nb\"", 2},
+        {"[1]x", 3},
+        {"{\"a\" 1}", 5},
+        {"tru", 0},
+        {"{\"a\":}", 5},
+        {"[", 1},
+        {"1e999", 0},
+        {"]", 0},
+        {"\"ab\xff\"", 3},
+        {"\"\xed\xa0\x80\"", 1},
+        {"{\"a\":1]", 6},
+        {"[1}", 2},
+        {"1e", 2},
+        {"\xef\xbb\xbf{}", 0},
+        {"\"\\", 0},
+        {"{1:2}", 1},
+        {"[\"a\\q\"]", 3},
+        {"[\"\\u12g4\"]", 2},
         {"[\"\\u12\"]", 2},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -91,7 +112,8 @@ static void escapes(void **state) {
          YG_STR("A\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80")},
         {"\"\\ud83d\"", YG_STR("\xef\xbf\xbd")},
         {"\"\\ude00x\"", YG_STR("\xef\xbf\xbdx")},
-        {"\"\\ud83d\\u0041\"", YG_STR("\xef\xbf\xbd" "A")},
+        {"\"\\ud83d\\u0041\"", YG_STR("\xef\xbf\xbd"
+                                      "A")},
         {"\"\\\"\\\\\\/\\b\\f\\r\"", YG_STR("\"\\/\b\f\r")},
         {"\"\\u0000\"", YG_STR("\0")},
     };
@@ -188,9 +210,9 @@ static void tree(void **state) {
     (void)state;
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_BASE, ARENA_BYTES);
     struct yg_json_node *root;
-    yg_str in = YG_STR(
-        "{\"data\":{\"attributes\":{\"name\":\"x\",\"n\":3.0,\"big\":1e300,\"ok\":true,"
-                       "\"list\":[1,[2],{}]}},\"dup\":1,\"dup\":2}");
+    yg_str in =
+        YG_STR("{\"data\":{\"attributes\":{\"name\":\"x\",\"n\":3.0,\"big\":1e300,\"ok\":true,"
+               "\"list\":[1,[2],{}]}},\"dup\":1,\"dup\":2}");
     assert_int_equal(yg_json_parse(in, arena, &root, NULL), YG_OK);
     const struct yg_json_node *a = yg_json_path(root, "data.attributes");
     assert_true(yg_json_is(a, YG_JSON_OBJECT_BEGIN));
@@ -287,11 +309,16 @@ static void doubles_read_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_in_order),   cmocka_unit_test(refuses_with_a_place),
-        cmocka_unit_test(escapes),           cmocka_unit_test(block_borders),
-        cmocka_unit_test(skipping_and_raw),  cmocka_unit_test(depth_and_memory_limits),
-        cmocka_unit_test(tree),              cmocka_unit_test(big_integers),
-        cmocka_unit_test(writer),            cmocka_unit_test(doubles_read_back),
+        cmocka_unit_test(tokens_in_order),
+        cmocka_unit_test(refuses_with_a_place),
+        cmocka_unit_test(escapes),
+        cmocka_unit_test(block_borders),
+        cmocka_unit_test(skipping_and_raw),
+        cmocka_unit_test(depth_and_memory_limits),
+        cmocka_unit_test(tree),
+        cmocka_unit_test(big_integers),
+        cmocka_unit_test(writer),
+        cmocka_unit_test(doubles_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

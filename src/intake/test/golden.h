@@ -23,7 +23,7 @@
 
 struct golden {
     char dir[700];
-    struct yg_buf raw; // as on the wire
+    struct yg_buf raw;  // as on the wire
     struct yg_buf body; // encoding undone
     struct yg_buf expect_text;
     struct yg_buf headers;
@@ -60,9 +60,9 @@ static inline yg_str golden_query(struct golden *g, const char *name) {
     uint32_t count;
     if (mark == SIZE_MAX)
         return YG_STR("");
-    assert_int_equal(yg_query_parse(yg_str_sub(g->target, mark + 1, SIZE_MAX), g->arena, &params,
-                                    &count, NULL),
-                     YG_OK);
+    assert_int_equal(
+        yg_query_parse(yg_str_sub(g->target, mark + 1, SIZE_MAX), g->arena, &params, &count, NULL),
+        YG_OK);
     for (uint32_t i = 0; i < count; i++)
         if (yg_str_eq_c(params[i].key, name))
             return params[i].value;
@@ -251,8 +251,7 @@ static inline void check_tag_column(struct golden *g, uint32_t row, const struct
     yg_str *tags = NULL;
     uint32_t count = 0;
     uint32_t cap = 0;
-    assert_true(
-        yg_intake_split_tags(g->arena, row_str(b, row, YG_COL_TAGS), &tags, &count, &cap));
+    assert_true(yg_intake_split_tags(g->arena, row_str(b, row, YG_COL_TAGS), &tags, &count, &cap));
     check_tags(g, row, tags, count, want);
 }
 

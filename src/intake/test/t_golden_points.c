@@ -27,8 +27,8 @@ static void check_series_tags(struct golden *g, uint32_t row, yg_str joined,
         tags[n++] = yg_tag_normalize(t->str, g->arena);
     yg_str host = yg_json_str_or(yg_json_get(e, "host"), YG_STR(""));
     if (host.len)
-        tags[n++] = yg_tag_normalize(
-            yg_arena_printf(g->arena, "host:%.*s", YG_STR_FMT(host)), g->arena);
+        tags[n++] =
+            yg_tag_normalize(yg_arena_printf(g->arena, "host:%.*s", YG_STR_FMT(host)), g->arena);
     qsort(tags, n, sizeof(*tags), compare_strs);
     yg_str rest = joined;
     yg_str got;
@@ -140,8 +140,8 @@ static void stats_case(struct golden *g) {
         (void)snprintf(metric, sizeof(metric), "trace.%.*s.errors", YG_STR_FMT(name));
         assert_true(total(p, metric, tag) == expected(g, name, resource, "errors"));
         (void)snprintf(metric, sizeof(metric), "trace.%.*s", YG_STR_FMT(name));
-        double values = expected(g, name, resource, "ok_count") +
-                        expected(g, name, resource, "error_count");
+        double values =
+            expected(g, name, resource, "ok_count") + expected(g, name, resource, "error_count");
         assert_true(total(p, metric, tag) == values);
         (void)snprintf(metric, sizeof(metric), "trace.%.*s.duration", YG_STR_FMT(name));
         double seconds = expected(g, name, resource, "duration_ns") * 1e-9;
@@ -261,9 +261,8 @@ static void dogstatsd(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(series_v1),     cmocka_unit_test(series_v2),
-        cmocka_unit_test(distributions), cmocka_unit_test(stats),
-        cmocka_unit_test(dogstatsd),
+        cmocka_unit_test(series_v1), cmocka_unit_test(series_v2), cmocka_unit_test(distributions),
+        cmocka_unit_test(stats),     cmocka_unit_test(dogstatsd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

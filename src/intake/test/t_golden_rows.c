@@ -253,8 +253,7 @@ static void logs(void **state) {
 
 // ------------------------------------------------------------ events and checks
 
-static void check_event_time(uint32_t row, const struct yg_batch *b,
-                             const struct yg_json_node *e) {
+static void check_event_time(uint32_t row, const struct yg_batch *b, const struct yg_json_node *e) {
     int64_t s = yg_json_i64_or(yg_json_get(e, "ts"), GOLDEN_NOW_NS / YG_NS_PER_S);
     assert_int_equal(row_i64(b, row, YG_COL_TIME) / YG_NS_PER_S, s);
 }

@@ -205,11 +205,36 @@ static void statsd_lines(void **state) {
     (void)state;
     golden_each("dogstatsd", statsd_damage);
     const char *bad[] = {
-        "nothing", ":1|c", "x|c", "x:1", "x:1|q", "x:NaN|g", "x:one|c", "x:1|c|@0", "x:1|c|@2",
-        "x:1|c|@", "_e{5}:x", "_e{5,5}:ab|c", "_sc|x", "_sc|x|9", "_sc||1", "x:1|c|T0", "x:|c",
-        "x::|c", "x:|s", "_e{99999999999,1}:", "_e{0,1}:|a", "_e{1,1}:a|bx", "x:1|c|Tx",
-        "_e{18446744073709551615,2}:a|b", "_e{1,18446744073709551615}:a|b", "_e{", "_sc|",
-        "x:1:inf|h", "x:0x10|c", "_e{1,1}:a|b|d:x",
+        "nothing",
+        ":1|c",
+        "x|c",
+        "x:1",
+        "x:1|q",
+        "x:NaN|g",
+        "x:one|c",
+        "x:1|c|@0",
+        "x:1|c|@2",
+        "x:1|c|@",
+        "_e{5}:x",
+        "_e{5,5}:ab|c",
+        "_sc|x",
+        "_sc|x|9",
+        "_sc||1",
+        "x:1|c|T0",
+        "x:|c",
+        "x::|c",
+        "x:|s",
+        "_e{99999999999,1}:",
+        "_e{0,1}:|a",
+        "_e{1,1}:a|bx",
+        "x:1|c|Tx",
+        "_e{18446744073709551615,2}:a|b",
+        "_e{1,18446744073709551615}:a|b",
+        "_e{",
+        "_sc|",
+        "x:1:inf|h",
+        "x:0x10|c",
+        "_e{1,1}:a|b|d:x",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct yg_intake_tally t = {0};
@@ -229,9 +254,8 @@ static void statsd_lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(traces),         cmocka_unit_test(logs),
-        cmocka_unit_test(metrics),        cmocka_unit_test(without_memory),
-        cmocka_unit_test(statsd_lines),
+        cmocka_unit_test(traces),         cmocka_unit_test(logs),         cmocka_unit_test(metrics),
+        cmocka_unit_test(without_memory), cmocka_unit_test(statsd_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

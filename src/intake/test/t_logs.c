@@ -32,13 +32,27 @@ static void expect(const struct yg_batch *b, uint32_t row, const char *column, c
 static void status_words(void **state) {
     (void)state;
     const char *cases[][2] = {
-        {"\"emerg\"", "emergency"}, {"\"FATAL\"", "emergency"}, {"\"Alert\"", "alert"},
-        {"\"crit\"", "critical"},   {"\"ERR\"", "error"},       {"\"Warning\"", "warn"},
-        {"\"notice\"", "notice"},   {"\"information\"", "info"}, {"\"debug\"", "debug"},
-        {"\"trace\"", "debug"},     {"\"verbose\"", "debug"},   {"\"success\"", "ok"},
-        {"\"OK\"", "ok"},           {"3", "error"},             {"\"7\"", "debug"},
-        {"0", "emergency"},         {"\"???\"", "info"},        {"\"\"", "info"},
-        {"null", "info"},           {"true", "info"},           {"200", "info"},
+        {"\"emerg\"", "emergency"},
+        {"\"FATAL\"", "emergency"},
+        {"\"Alert\"", "alert"},
+        {"\"crit\"", "critical"},
+        {"\"ERR\"", "error"},
+        {"\"Warning\"", "warn"},
+        {"\"notice\"", "notice"},
+        {"\"information\"", "info"},
+        {"\"debug\"", "debug"},
+        {"\"trace\"", "debug"},
+        {"\"verbose\"", "debug"},
+        {"\"success\"", "ok"},
+        {"\"OK\"", "ok"},
+        {"3", "error"},
+        {"\"7\"", "debug"},
+        {"0", "emergency"},
+        {"\"???\"", "info"},
+        {"\"\"", "info"},
+        {"null", "info"},
+        {"true", "info"},
+        {"200", "info"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char json[100];
@@ -124,7 +138,8 @@ static void which_path_wins(void **state) {
     (void)state;
     struct yg_batch *b = decode(
         "{\"level\":\"error\",\"status\":\"warn\",\"msg\":\"b\",\"message\":\"a\",\"host\":\"h2\","
-        "\"hostname\":\"h1\",\"source\":\"s2\",\"ddsource\":\"s1\",\"syslog\":{\"appname\":\"app\"},"
+        "\"hostname\":\"h1\",\"source\":\"s2\",\"ddsource\":\"s1\",\"syslog\":{\"appname\":\"app\"}"
+        ","
         "\"service\":\"\"}");
     expect(b, 0, "status", "warn");
     expect(b, 0, "@level", "error");
@@ -142,8 +157,12 @@ static void query_defaults(void **state) {
     struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, 1u << 20);
     struct yg_intake_in in = {
         .body = YG_STR("[{\"message\":\"m\",\"service\":\"own\",\"ddtags\":\"a:1, b:2,,\"},\"x\"]"),
-        .form = YG_FORM_JSON, .now_ns = 1, .service = YG_STR("q"), .hostname = YG_STR("h"),
-        .ddsource = YG_STR("s"), .ddtags = YG_STR("c:3")};
+        .form = YG_FORM_JSON,
+        .now_ns = 1,
+        .service = YG_STR("q"),
+        .hostname = YG_STR("h"),
+        .ddsource = YG_STR("s"),
+        .ddtags = YG_STR("c:3")};
     tally = (struct yg_intake_tally){0};
     assert_int_equal(yg_intake_logs(&in, b, &tally, NULL), YG_OK);
     expect(b, 0, "service", "own");
@@ -158,12 +177,14 @@ static void query_defaults(void **state) {
 static void opened_messages(void **state) {
     (void)state;
     struct yg_batch *b = decode(
-        "[{\"message\":\"{\\\"level\\\":\\\"error\\\",\\\"message\\\":\\\"inner\\\",\\\"code\\\":7}\","
+        "[{\"message\":\"{\\\"level\\\":\\\"error\\\",\\\"message\\\":\\\"inner\\\",\\\"code\\\":7}"
+        "\","
         "\"status\":\"info\",\"service\":\"web\"},"
         "{\"message\":{\"message\":\"{\\\"msg\\\":\\\"deep\\\"}\",\"lambda\":{\"arn\":\"a\"},"
         "\"status\":\"warn\"},\"status\":\"info\"},"
         "{\"message\":\"{\\\"event\\\":\\\"no text\\\"}\"},"
-        "{\"message\":\"{broken\"},{\"message\":\"{\\\"a\\\":1} tail\"},{\"log\":\"{\\\"a\\\":5}\"}]");
+        "{\"message\":\"{broken\"},{\"message\":\"{\\\"a\\\":1} "
+        "tail\"},{\"log\":\"{\\\"a\\\":5}\"}]");
     assert_int_equal(b->row_count, 6);
     expect(b, 0, "message", "inner");
     expect(b, 0, "status", "error");
@@ -182,9 +203,10 @@ static void opened_messages(void **state) {
 
 static void flattening(void **state) {
     (void)state;
-    struct yg_batch *b = decode("{\"a\":{\"b\":{\"c\":1,\"d\":[1, {\"x\":null}],\"e\":{}}},\"n\":null,"
-                                "\"f\":1.5,\"t\":true,\"big\":18446744073709551615,\"\":1,"
-                                "\"tags\":{\"k\":\"v\"},\"dup\":1,\"dup\":\"two\"}");
+    struct yg_batch *b =
+        decode("{\"a\":{\"b\":{\"c\":1,\"d\":[1, {\"x\":null}],\"e\":{}}},\"n\":null,"
+               "\"f\":1.5,\"t\":true,\"big\":18446744073709551615,\"\":1,"
+               "\"tags\":{\"k\":\"v\"},\"dup\":1,\"dup\":\"two\"}");
     struct yg_value v;
     assert_int_equal(row_i64(b, 0, "@a.b.c"), 1);
     assert_true(row_value(b, 0, YG_STR("@a.b.d"), YG_T_JSON, &v));
@@ -217,9 +239,12 @@ static void what_is_no_log(void **state) {
     b = decode("17");
     assert_int_equal(tally.skipped, 1);
     yg_batch_destroy(b);
-    const char *bad[][2] = {{"[{\"message\":\"a\"},]", "17"}, {"{\"message\":tru}", "11"},
-                            {"not json", "0"},              {"{\"a\":1} x", "8"},
-                            {"", "0"},                      {"[{\"message\":\"a\"}", "16"}};
+    const char *bad[][2] = {{"[{\"message\":\"a\"},]", "17"},
+                            {"{\"message\":tru}", "11"},
+                            {"not json", "0"},
+                            {"{\"a\":1} x", "8"},
+                            {"", "0"},
+                            {"[{\"message\":\"a\"}", "16"}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_null(decode(bad[i][0]));
         assert_int_equal(failure.rc, YG_EINPUT);
@@ -231,13 +256,16 @@ static void what_is_no_log(void **state) {
 
 static void text_lines(void **state) {
     (void)state;
-    struct yg_batch *b =
-        decode_form(YG_STR("one\r\n\n{\"message\":\"two\",\"n\":2}\nthr\xff" "ee"), YG_FORM_TEXT);
+    struct yg_batch *b = decode_form(YG_STR("one\r\n\n{\"message\":\"two\",\"n\":2}\nthr\xff"
+                                            "ee"),
+                                     YG_FORM_TEXT);
     assert_int_equal(b->row_count, 3);
     expect(b, 0, "message", "one");
     expect(b, 1, "message", "two");
     assert_int_equal(row_i64(b, 1, "@n"), 2);
-    expect(b, 2, "message", "thr\xef\xbf\xbd" "ee");
+    expect(b, 2, "message",
+           "thr\xef\xbf\xbd"
+           "ee");
     yg_batch_destroy(b);
 }
 
@@ -293,12 +321,18 @@ static void deep_nesting(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(status_words),     cmocka_unit_test(times),
-        cmocka_unit_test(ids),              cmocka_unit_test(which_path_wins),
-        cmocka_unit_test(query_defaults),   cmocka_unit_test(opened_messages),
-        cmocka_unit_test(flattening),       cmocka_unit_test(what_is_no_log),
-        cmocka_unit_test(text_lines),       cmocka_unit_test(long_values_are_cut),
-        cmocka_unit_test(too_many_attributes), cmocka_unit_test(deep_nesting),
+        cmocka_unit_test(status_words),
+        cmocka_unit_test(times),
+        cmocka_unit_test(ids),
+        cmocka_unit_test(which_path_wins),
+        cmocka_unit_test(query_defaults),
+        cmocka_unit_test(opened_messages),
+        cmocka_unit_test(flattening),
+        cmocka_unit_test(what_is_no_log),
+        cmocka_unit_test(text_lines),
+        cmocka_unit_test(long_values_are_cut),
+        cmocka_unit_test(too_many_attributes),
+        cmocka_unit_test(deep_nesting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

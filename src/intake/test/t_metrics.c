@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Series in JSON and Protocol Buffers: type numbers, bad series beside good ones, odd orders; traces
-// and statistics that no recording has.
+// Series in JSON and Protocol Buffers: type numbers, bad series beside good ones, odd orders;
+// traces and statistics that no recording has.
 #include <math.h>
 
 #include "intake/test/golden.h"
@@ -62,9 +62,10 @@ static void points_before_their_head(void **state) {
     (void)state;
     struct yg_points *p = decode(
         yg_intake_series_v1,
-        YG_STR("{\"x\":[],\"series\":[{\"points\":[[1790000000,2.5],[1790000010,3]],\"tags\":[\"B:c\","
-               "\"a:b\",5],\"host\":\"web-1\",\"interval\":10,\"type\":\"rate\",\"device\":\"sda\","
-               "\"metric\":\"disk.io\"}]}"),
+        YG_STR(
+            "{\"x\":[],\"series\":[{\"points\":[[1790000000,2.5],[1790000010,3]],\"tags\":[\"B:c\","
+            "\"a:b\",5],\"host\":\"web-1\",\"interval\":10,\"type\":\"rate\",\"device\":\"sda\","
+            "\"metric\":\"disk.io\"}]}"),
         YG_FORM_JSON);
     assert_int_equal(p->count, 2);
     const struct yg_point_series *s = series_of(p, 0);
@@ -79,12 +80,13 @@ static void bad_beside_good(void **state) {
     (void)state;
     struct yg_points *p = decode(
         yg_intake_series_v2,
-        YG_STR("{\"series\":[{\"metric\":\"ok\",\"points\":[{\"timestamp\":1790000000,\"value\":2}]},"
-               "{\"points\":[{\"timestamp\":1790000000,\"value\":1}]},7,"
-               "{\"metric\":\"bad\",\"points\":[{\"timestamp\":\"x\",\"value\":1}]},"
-               "{\"metric\":\"123\",\"points\":[{\"timestamp\":1790000000,\"value\":1}]},"
-               "{\"metric\":\"future\",\"points\":[{\"timestamp\":2790000000,\"value\":1}]},"
-               "{\"metric\":\"empty\",\"points\":[]}]}"),
+        YG_STR(
+            "{\"series\":[{\"metric\":\"ok\",\"points\":[{\"timestamp\":1790000000,\"value\":2}]},"
+            "{\"points\":[{\"timestamp\":1790000000,\"value\":1}]},7,"
+            "{\"metric\":\"bad\",\"points\":[{\"timestamp\":\"x\",\"value\":1}]},"
+            "{\"metric\":\"123\",\"points\":[{\"timestamp\":1790000000,\"value\":1}]},"
+            "{\"metric\":\"future\",\"points\":[{\"timestamp\":2790000000,\"value\":1}]},"
+            "{\"metric\":\"empty\",\"points\":[]}]}"),
         YG_FORM_JSON);
     assert_int_equal(p->count, 1);
     assert_int_equal(tally.taken, 2);
@@ -137,8 +139,8 @@ static void protobuf_series(void **state) {
     assert_int_equal(tally.dropped_values, 1);
     yg_points_destroy(p);
     for (size_t cut = 1; cut < body.len; cut++) {
-        assert_null(decode(yg_intake_series_v2, yg_str_sub(yg_buf_str(&body), 0, cut),
-                           YG_FORM_PROTOBUF));
+        assert_null(
+            decode(yg_intake_series_v2, yg_str_sub(yg_buf_str(&body), 0, cut), YG_FORM_PROTOBUF));
         assert_non_null(strstr(failure.text, "protobuf at byte"));
     }
 }
@@ -191,7 +193,8 @@ static const struct yg_point *find_point(const struct yg_points *p, const char *
 
 static void statistics(void **state) {
     (void)state;
-    // a client's sketch: γ 1.02…, one bin of four values around one second, stores after the mapping
+    // a client's sketch: γ 1.02…, one bin of four values around one second, stores after the
+    // mapping
     YG_AUTO(yg_buf) mapping = YG_BUF(YG_MEM_BASE, 1000);
     YG_AUTO(yg_buf) entry = YG_BUF(YG_MEM_BASE, 1000);
     YG_AUTO(yg_buf) store = YG_BUF(YG_MEM_BASE, 1000);
