@@ -4,6 +4,8 @@
 #ifndef YG_BASE_BANNED_H
 #define YG_BASE_BANNED_H
 
+#ifndef __ASSEMBLER__ // it is force-included into the embedded page as well
+
 #include <alloca.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,4 +16,5 @@
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok gmtime localtime rand srand atoi atol     \
     atof alloca
 
+#endif
 #endif
