@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Development server: serves a built page and answers docs/api.md with invented data. Not part of the product.
-// Usage: node dev/mock-server.mjs DIST [PORT] [--empty] ; prints the address, port 0 picks a free one.
-import { createServer } from 'node:http';
+// Usage: node dev/mock-server.mjs DIST [PORT] [--empty] [--api http://HOST:PORT] ; prints the address, port 0 picks a free one.
+// --api hands all calls to a running yagura with the keys of $DD_API_KEY and $DD_APP_KEY, so that a new page is tried on real data.
+import { createServer, request } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bigTrace, makeLogs, makeMonitors, makeTraces, METRICS, NOW, rng, TAG_VALUES } from './data.mjs';
@@ -10,8 +11,9 @@ import { encodeTrace } from './encode-trace.mjs';
 const dist = resolve(process.argv[2] ?? 'dist');
 const port = Number(process.argv[3] ?? 8800);
 const empty = process.argv.includes('--empty');
-const manifest = JSON.parse(readFileSync(join(dist, 'manifest.json'), 'utf8'));
-const files = new Map(manifest.files.map((f) => [f.path, f]));
+const upstream = process.argv.includes('--api') ? new URL(process.argv[process.argv.indexOf('--api') + 1]) : null;
+/** Read anew each time: a new build is served without a restart. */
+const files = () => new Map(JSON.parse(readFileSync(join(dist, 'manifest.json'), 'utf8')).files.map((f) => [f.path, f]));
 const CSP = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 const traces = empty ? [] : makeTraces();
@@ -323,7 +325,7 @@ async function api(req, u, body) {
 }
 
 function page(req, res, u) {
-  const f = files.get(u.pathname);
+  const f = files().get(u.pathname);
   const common = { 'content-security-policy': CSP, 'x-content-type-options': 'nosniff', 'referrer-policy': 'same-origin' };
   if (f && u.pathname !== '/index.html') {
     res.writeHead(200, { ...common, 'content-type': f.type, 'content-encoding': 'gzip', 'cache-control': 'public, max-age=31536000, immutable', etag: `"${f.etag}"` });
@@ -336,9 +338,22 @@ function page(req, res, u) {
   return res.end(html);
 }
 
+/** Hands one call to the real server. */
+function forward(req, res) {
+  const headers = { ...req.headers, host: upstream.host, 'dd-api-key': process.env.DD_API_KEY ?? '', 'dd-application-key': process.env.DD_APP_KEY ?? '' };
+  delete headers.origin;
+  const up = request({ host: upstream.hostname, port: upstream.port, method: req.method, path: req.url, headers }, (r) => {
+    res.writeHead(r.statusCode, r.headers);
+    r.pipe(res);
+  });
+  up.on('error', (e) => { res.writeHead(502); res.end(e.message); });
+  req.pipe(up);
+}
+
 const server = createServer(async (req, res) => {
   const u = new URL(req.url, 'http://x');
   if (!u.pathname.startsWith('/api/')) return page(req, res, u);
+  if (upstream) return forward(req, res);
   try {
     const chunks = [];
     for await (const c of req) chunks.push(c);

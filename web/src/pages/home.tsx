@@ -20,6 +20,12 @@ import { Spark } from '../ui/svg';
 
 const WORST_ERR = 0.05;
 
+/** `{{service.name}}` of a monitor's name with the value of the group that alerts. */
+function named(name: string, group: string): string {
+  const tags = new Map(group.split(',').map((g) => [g.slice(0, g.indexOf(':')).trim(), g.slice(g.indexOf(':') + 1).trim()]));
+  return name.replace(/\{\{\s*([\w.-]+?)(?:\.name)?\s*\}\}/g, (all, k: string) => tags.get(k) ?? all);
+}
+
 function since(ms: number): string {
   return sameDay(ms, serverNow()) ? fmtClock(ms) : fmtDay(ms);
 }
@@ -32,7 +38,7 @@ function eyes(f: Fleet, q: string): Eye[] {
   for (const a of f.alerts) {
     const item = f.items.find((i) => a.group.includes(`:${i.name}`) || a.group === i.name);
     out.push({
-      kind: stateKind(a.state), name: a.name, why: [a.value === null ? stateWord(a.state) : `${fmtValue(a.value)}${a.threshold === null ? '' : ` · ${t('home.limit')} ${fmtValue(a.threshold)}`}`, a.group === '*' || a.name.includes(a.group.split(':').pop() ?? '') ? '' : a.group].filter(Boolean).join(' · '),
+      kind: stateKind(a.state), name: named(a.name, a.group), why: [a.value === null ? stateWord(a.state) : `${fmtValue(a.value)}${a.threshold === null ? '' : ` · ${t('home.limit')} ${fmtValue(a.threshold)}`}`, a.group === '*' || named(a.name, a.group).includes(a.group.split(':').pop() ?? '') ? '' : a.group].filter(Boolean).join(' · '),
       spark: item?.errors_spark ?? [], since: t('since', { at: since(a.since_ms) }), go: t('home.open_monitor'), href: href(`/monitors/${a.monitor_id}`),
       rank: a.state === 'Alert' ? 0 : a.state === 'Warn' ? 1 : 2,
     });

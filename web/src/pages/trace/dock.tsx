@@ -49,7 +49,8 @@ export function logsBySpan(b: TraceBlock, logs: TraceLog[]): Map<number, TraceLo
 }
 
 export function offset(ns: number): string {
-  return `${ns < 0 ? '−' : '+'}${(Math.abs(ns) / 1e9).toFixed(3)} s`;
+  const s = (Math.abs(ns) / 1e9).toFixed(3);
+  return `${ns < 0 && s !== '0.000' ? '−' : '+'}${s} s`;
 }
 
 export function LogRows({ l, logs, selected, onSpan }: { l: Loaded; logs: TraceLog[]; selected: number; onSpan: (row: number) => void }): VNode {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The waterfall's rows: a virtual list of DOM rows (24 px, 44 px on phones), bars as positioned elements.
-import type { ComponentChildren, VNode } from 'preact';
+import type { ComponentChildren, JSX, VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { fmtDur, fmtInt } from '../../lib/format';
 import { t } from '../../lib/i18n';
 import { slotInk, slotVar } from '../../lib/slots';
 import { FLAG } from '../../lib/traceblock';
-import { axisTicks, type Row } from '../../lib/waterfall';
+import { axisTicks, type Gap, type Row } from '../../lib/waterfall';
 import { Icon } from '../../ui/icon';
 import type { TraceLog } from './dock';
 import type { Loaded } from './index';
@@ -25,13 +25,42 @@ function tick(ns: number, step: number): string {
   return `${Math.round(ns / 1e3)} µs`;
 }
 
-/** Where a bar's text goes: right of it, left when there is no room, inside on long bars. */
-function Label({ c, from, to, text, ink, shift = 0, outside }: { c: Ctx; from: number; to: number; text: ComponentChildren; ink: string; shift?: number; outside?: boolean }): VNode {
+/** Left and width of a stretch inside the window; null when it lies outside. */
+function place(c: Ctx, from: number, to: number): { left: string; width: string } | null {
   const [w0, w1] = c.win, span = w1 - w0;
+  const a = Math.max(from, w0), b = Math.min(to, w1);
+  if (b < w0 || a > w1) return null;
+  return { left: `${(((a - w0) / span) * 100).toFixed(3)}%`, width: `${((Math.max(0, b - a) / span) * 100).toFixed(3)}%` };
+}
+
+/** Position of a mark, or null when it lies outside the window. */
+function mark(c: Ctx, at: number): string | null {
+  const [w0, w1] = c.win;
+  return at < w0 || at > w1 ? null : `${(((at - w0) / (w1 - w0)) * 100).toFixed(3)}%`;
+}
+
+/** A stretch of a row; nothing outside the window. */
+function Piece({ c, from, to, cls, style }: { c: Ctx; from: number; to: number; cls: string; style?: JSX.CSSProperties }): VNode | null {
+  const p = place(c, from, to);
+  return p ? <span class={cls} style={{ ...p, ...style }} /> : null;
+}
+
+/** Where a bar's text goes: right of it, left when there is no room, inside on long bars (at its start when a log dot would lie under the text). */
+function Label({ c, from, to, text, ink, shift = 0, outside, dots = [] }: {
+  c: Ctx; from: number; to: number; text: ComponentChildren; ink: string; shift?: number; outside?: boolean; dots?: number[];
+}): VNode | null {
+  const [w0, w1] = c.win, span = w1 - w0;
+  if (to < w0 || from > w1) return null;
   const x0 = Math.max(0, (from - w0) / span) * 100, x1 = Math.min(1, (to - w0) / span) * 100;
-  const width = ((x1 - x0) / 100) * span * c.pxPerNs, room = ((100 - x1) / 100) * span * c.pxPerNs, leftRoom = (x0 / 100) * span * c.pxPerNs;
+  const px = (share: number): number => (share / 100) * span * c.pxPerNs;
+  const width = px(x1 - x0), room = px(100 - x1), leftRoom = px(x0);
   if (room > 150) return <span class="lb" style={{ left: `calc(${x1}% + ${6 + shift}px)` }}>{text}</span>;
-  if (width > 64 && !outside) return <span class="lb in" style={{ right: `calc(${100 - x1}% + ${6 + shift}px)`, color: ink }}>{text}</span>;
+  if (width > 64 && !outside) {
+    const end = Math.min(to, w1);
+    const covered = dots.some((d) => d < end - 2 && (end - d) * c.pxPerNs < 64);
+    return covered ? <span class="lb in" style={{ left: `calc(${x0}% + 8px)`, color: ink }}>{text}</span>
+      : <span class="lb in" style={{ right: `calc(${100 - x1}% + ${to > w1 ? 6 : 6 + shift / 2}px)`, color: ink }}>{text}</span>;
+  }
   if (leftRoom > room) return <span class="lb" style={{ right: `calc(${100 - x0}% + 6px)` }}>{text}</span>;
   return <span class="lb" style={{ left: `calc(${x1}% + ${6 + shift}px)` }}>{text}</span>;
 }
@@ -49,44 +78,49 @@ function criticalOf(c: Ctx, rows: number[]): [number, number][] {
 
 function Bar({ c, r }: { c: Ctx; r: Row }): VNode {
   const { block: b, a, slots } = c.l;
-  const [w0, w1] = c.win, span = w1 - w0;
-  const pc = (ns: number): string => `${(((ns - w0) / span) * 100).toFixed(3)}%`;
-  const wd = (ns: number): string => `${((ns / span) * 100).toFixed(3)}%`;
   if (r.kind === 'hidden') return <div class="b" role="gridcell"><span class="lb t3">{t('trace.hidden', { n: fmtInt(r.n) })}</span></div>;
   const i = r.kind === 'group' ? r.g.first : r.i;
   const slot = slots.get(b.str(b.service[i] as number));
   const fill = slotVar(slot), ink = slotInk(slot);
+  const critical = c.critical ? criticalOf(c, r.kind === 'group' ? r.g.rows : [i]).map(([x, y]) => <Piece key={x} c={c} from={x} to={y} cls="cp" />) : null;
   if (r.kind === 'group') {
-    const g = r.g;
+    const g = r.g, errAt = g.errors ? mark(c, g.end) : null;
     return (
-      <div class="b" role="gridcell"><span class="x many" style={{ left: pc(g.start), width: wd(g.end - g.start), '--c': fill }} />
-        {c.critical ? criticalOf(c, g.rows).map(([x, y]) => <span key={x} class="cp" style={{ left: pc(x), width: wd(y - x) }} />) : null}
-        {g.errors ? <span class="err" style={{ left: `calc(${pc(g.end)} + 8px)` }}><Icon n="st-error" /></span> : null}
-        <Label c={c} from={g.start} to={g.end} ink="var(--text)" shift={g.errors ? 14 : 0} text={<>{fmtDur(g.end - g.start)} <span class="t3">{t('trace.group', { avg: fmtDur(g.sum / g.rows.length), max: fmtDur(g.max) })}</span></>} /></div>
+      <div class="b" role="gridcell"><Piece c={c} from={g.start} to={g.end} cls="x many" style={{ '--c': fill }} />{critical}
+        {errAt ? <span class="err" style={{ left: `calc(${errAt} + 6px)` }}><Icon n="st-error" /></span> : null}
+        <Label c={c} from={g.start} to={g.end} ink="var(--text)" outside shift={errAt ? 12 : 0} text={<>{fmtDur(g.end - g.start)} <span class="t3">{t('trace.group', { avg: fmtDur(g.sum / g.rows.length), max: fmtDur(g.max) })}</span></>} /></div>
     );
   }
   const s = b.startOff[i] as number, d = b.dur[i] as number, f = b.flag[i] as number;
-  const gap = a.gaps.get(i);
   const dash = (f & FLAG.async) !== 0 && (f & FLAG.inferred) !== 0;
-  const err = (f & FLAG.error) !== 0;
+  const errAt = f & FLAG.error ? mark(c, s + d) : null;
   const lg = c.logs.get(i) ?? [];
-  const split = gap && gap.from === s;
-  const from = split ? gap.to : s;
-  const showGap = gap && (gap.to - gap.from) * c.pxPerNs > 12;
+  const gap = a.gaps.get(i);
+  const drawn = gap && (gap.to - gap.from) * c.pxPerNs > 12 ? gap : null;
+  const solid: [number, number][] = drawn ? [[s, drawn.from], [drawn.to, s + d]] : [[s, s + d]];
+  const body = solid.filter(([x, y]) => y > x || !drawn);
   return (
     <div class="b" role="gridcell">
-      {showGap ? <span class="x hatch" style={{ left: pc(gap.from), width: wd(gap.to - gap.from) }} /> : null}
-      {split ? <span class="x" style={{ left: pc(from), width: wd(s + d - from), background: fill }} />
-        : gap && showGap ? <><span class="x" style={{ left: pc(s), width: wd(gap.from - s), background: fill }} /><span class="x" style={{ left: pc(gap.to), width: wd(s + d - gap.to), background: fill }} /></>
-          : <span class={`x ${dash ? 'dash' : ''}`} style={{ left: pc(s), width: wd(d), ...(dash ? { borderColor: fill } : { background: fill }) }} />}
-      {showGap && (gap.to - gap.from) * c.pxPerNs > 160 ? <span class="lb gaplb" style={{ left: pc(gap.from), width: wd(gap.to - gap.from) }}><span><span class="hide-narrow">{t(`trace.${gap.kind}`, { d: fmtDur(gap.to - gap.from) })}</span><span class="only-narrow">{fmtDur(gap.to - gap.from)}</span></span></span> : null}
-      {c.critical ? criticalOf(c, [i]).map(([x, y]) => <span key={x} class="cp" style={{ left: pc(x), width: wd(y - x) }} />) : null}
-      {lg.slice(0, 40).map((x) => <span key={x.id} class={`lg ${x.kind === 'error' ? 'is-error' : ''}`} style={{ left: pc(x.off) }} />)}
-      {err ? <span class="err" style={{ left: `calc(${pc(s + d)} + 6px)` }}><Icon n="st-error" /></span> : null}
-      <Label c={c} from={from} to={s + d} ink={ink} outside={dash} shift={err ? 14 : lg.length ? 2 : 0} text={dash ? `${fmtDur(d)} ${t('trace.queue')}` : fmtDur(d)} />
+      {drawn ? <Piece c={c} from={drawn.from} to={drawn.to} cls="x hatch" /> : null}
+      {body.map(([x, y]) => <Piece key={x} c={c} from={x} to={y} cls={`x ${dash ? 'dash' : ''}`} style={dash ? { borderColor: fill } : { background: fill }} />)}
+      {drawn ? <GapLabel c={c} gap={drawn} /> : null}
+      {critical}
+      {lg.slice(0, 40).map((x) => {
+        const at = mark(c, x.off);
+        return at ? <span key={x.id} class={`lg ${x.kind === 'error' ? 'is-error' : ''}`} style={{ left: at }} /> : null;
+      })}
+      {errAt ? <span class="err" style={{ left: `calc(${errAt} + 4px)` }}><Icon n="st-error" /></span> : null}
+      <Label c={c} from={body[body.length - 1]?.[0] ?? s} to={s + d} ink={ink} outside={dash} shift={errAt ? 12 : lg.length ? 2 : 0} dots={lg.map((x) => x.off)} text={dash ? `${fmtDur(d)} ${t('trace.queue')}` : fmtDur(d)} />
       <span class="sr">{fmtDur(d)}</span>
     </div>
   );
+}
+
+function GapLabel({ c, gap }: { c: Ctx; gap: Gap }): VNode | null {
+  const p = place(c, gap.from, gap.to);
+  if (!p || (Math.min(gap.to, c.win[1]) - Math.max(gap.from, c.win[0])) * c.pxPerNs < 160) return null;
+  const d = fmtDur(gap.to - gap.from);
+  return <span class="lb gaplb" style={p}><span><span class="hide-narrow">{t(`trace.${gap.kind}`, { d })}</span><span class="only-narrow">{d}</span></span></span>;
 }
 
 function Name({ c, r, onToggle }: { c: Ctx; r: Row; onToggle: () => void }): VNode {
