@@ -418,7 +418,8 @@ static void metadata_put(struct yg_http_request *take_req) {
         yg_api_reply_err(take_req, &err);
         return;
     }
-    if (m.unit.len > 0) // known by metadata alone: there are no answers to name it in yet
+    // Known by metadata alone: there are no answers to name the unit in yet.
+    if (yg_json_get(root, "unit") != NULL)
         (void)(yg_metric_unit_set(api->store, m.name, m.unit, NULL) == YG_OK);
     reply_metadata(take_req, &m);
 }
