@@ -122,17 +122,16 @@ static yg_rc read_word(struct parser *p, const char *stops, struct word *ret_wor
     size_t len = 0;
     while (!at_end(p) && !ends_word(p, stops)) {
         char c = peek(p);
-        if (c == '\\') {
+        bool escaped = c == '\\';
+        if (escaped) {
             if (p->pos + 1 >= p->in.len)
                 return fail_at(p, p->pos, "an escape needs a character after it");
-            out[len++] = p->in.ptr[p->pos + 1];
-            p->pos += 2;
+            c = p->in.ptr[++p->pos];
             w.escaped = true;
-            continue;
         }
         if (c == YG_WILD_RUN || c == YG_WILD_ONE)
             return fail_at(p, p->pos, "a control character cannot be searched for");
-        if (c == '*' || c == '?') {
+        if (!escaped && (c == '*' || c == '?')) {
             w.wild = true;
             c = c == '*' ? YG_WILD_RUN : YG_WILD_ONE;
         }
