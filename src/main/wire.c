@@ -3,6 +3,7 @@
 #include "main/wire.h"
 
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "main/keys.h"
@@ -148,7 +149,10 @@ static yg_rc listen_admin(struct yg_wire *w, const struct yg_options *o, struct 
                                              .guard = guard_agent,
                                              .guard_ctx = w,
                                              .not_found = agent_not_found};
-    return yg_http_server_create(w->loop, &options, &w->admin_server, err);
+    YG_TRY(yg_http_server_create(w->loop, &options, &w->admin_server, err));
+    if (chmod(w->admin_path, 0600) != 0) // whoever can connect can make keys
+        return yg_fail_errno(err, "%s", w->admin_path);
+    return YG_OK;
 }
 
 static void make_public_url(struct yg_wire *w, const struct yg_options *o) {

@@ -26,8 +26,8 @@ struct cut_job {
 
 struct flush {
     struct yg_store *store;
-    uint64_t low_water; // W
-    struct cut_job *cuts; // per shard
+    uint64_t low_water;                  // W
+    struct cut_job *cuts;                // per shard
     struct yg_catalog_segment *segments; // written
     struct yg_segment **files;           // the same, as objects
     uint32_t count, cap, file_cap;
@@ -57,7 +57,9 @@ static void cut(void *arg) {
     pthread_mutex_unlock(&store->lists_lock);
 }
 
-static void nothing(void *arg) { (void)arg; }
+static void nothing(void *arg) {
+    (void)arg;
+}
 
 static yg_rc cut_all(struct flush *f, struct yg_err *err) {
     struct yg_store *store = f->store;
@@ -199,8 +201,8 @@ static yg_rc write_set(struct flush *f, struct yg_columns *cs, struct yg_err *er
 }
 
 // Some memory segments of a track, joined and written by day.
-static yg_rc write_group(struct flush *f, enum yg_track track, struct yg_segment **segs,
-                         uint32_t n, struct yg_err *err) {
+static yg_rc write_group(struct flush *f, enum yg_track track, struct yg_segment **segs, uint32_t n,
+                         struct yg_err *err) {
     struct yg_columns *cs = yg_columns_create(track, YG_MEM_STORE, (size_t)2 << 30);
     if (cs == NULL)
         return yg_fail(err, YG_ENOMEM, "the store's memory is used up");
@@ -219,11 +221,16 @@ static yg_rc write_group(struct flush *f, enum yg_track track, struct yg_segment
 
 static yg_rc write_track(struct flush *f, enum yg_track track, struct yg_err *err) {
     for (uint32_t from = 0; from < f->gone_count[track];) {
-        uint64_t rows = 0;
+        uint64_t rows = 0, bytes = 0;
         uint32_t to = from;
-        while (to < f->gone_count[track] &&
-               (to == from || rows + f->gone[track][to]->row_count <= YG_COLUMNS_ROWS_MAX))
-            rows += f->gone[track][to++]->row_count;
+        for (; to < f->gone_count[track]; to++) {
+            const struct yg_segment *seg = f->gone[track][to];
+            if (to > from && (rows + seg->row_count > YG_COLUMNS_ROWS_MAX ||
+                              bytes + seg->bytes > f->store->flush_group_bytes))
+                break;
+            rows += seg->row_count;
+            bytes += seg->bytes;
+        }
         YG_TRY(write_group(f, track, f->gone[track] + from, to - from, err));
         from = to;
     }
@@ -314,8 +321,8 @@ static void after(struct flush *f) {
     if (store->checkpoint[0] && strcmp(store->checkpoint, f->checkpoint) != 0)
         remove_checkpoint(store, store->checkpoint);
     memcpy(store->checkpoint, f->checkpoint, sizeof(store->checkpoint));
-    uint64_t done = store->flushed < store->metrics_flushed ? store->flushed
-                                                            : store->metrics_flushed;
+    uint64_t done =
+        store->flushed < store->metrics_flushed ? store->flushed : store->metrics_flushed;
     if (store->wal)
         yg_wal_release(store->wal, done);
     pthread_mutex_lock(&store->lists_lock);
@@ -381,6 +388,8 @@ static void flush_job(void *arg) {
     struct yg_err err = {0};
     if (yg_store_flush(store, &err) != YG_OK) {
         store->flush_failed_mono_ns = yg_mono_ns(store->o.clock);
+        if (err.rc == YG_ENOMEM) // smaller files next time
+            store->flush_group_bytes /= 2;
         yg_log(YG_LOG_WARN, "store", "flush failed; tried again soon", YG_KV_C("why", err.text));
     } else {
         store->flush_failed_mono_ns = 0;

@@ -13,6 +13,9 @@
 #define QUEUE_BYTES_DEFAULT (64u << 20)
 #define FLUSH_BYTES_DEFAULT (64u << 20)
 #define MEMORY_FACTOR 4u // intake waits when memory holds this many flushes
+// Share of the room's memory that rows may take: the rest is for writing them to files.
+#define ROWS_SHARE_NUM 5
+#define ROWS_SHARE_DEN 8
 #define TICK_MS 100
 #define SLOW_TICKS 100 // disk, retention and expiry are looked at every 10 s
 
@@ -62,7 +65,10 @@ static yg_rc admit(struct yg_store *store, struct yg_err *err) {
         return yg_fail(err, YG_EBUSY, "the disk is full: less than %.1f %% of it is free",
                        store->o.disk_reserve_ratio * 100);
     uint64_t used = atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
-    if (used > store->o.flush_bytes * MEMORY_FACTOR || yg_mem_over(YG_MEM_STORE))
+    int64_t limit = yg_mem_limit(YG_MEM_STORE);
+    bool room_full =
+        limit > 0 && yg_mem_used(YG_MEM_STORE) > limit / ROWS_SHARE_DEN * ROWS_SHARE_NUM;
+    if (used > store->o.flush_bytes * MEMORY_FACTOR || room_full)
         return yg_fail(err, YG_EBUSY, "%llu bytes wait in memory to be written to files",
                        (unsigned long long)used);
     uint64_t queued = yg_wal_queue_bytes(store->wal);
@@ -115,8 +121,8 @@ yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_ap
     return push(store, p, rc, err);
 }
 
-yg_rc yg_store_append_points(struct yg_store *store, struct yg_points *take_points,
-                             yg_append_fn fn, void *arg, struct yg_err *err) {
+yg_rc yg_store_append_points(struct yg_store *store, struct yg_points *take_points, yg_append_fn fn,
+                             void *arg, struct yg_err *err) {
     YG_CHECK(store, YG_STORE_MAGIC);
     if (take_points->count == 0) {
         yg_points_destroy(take_points);
@@ -134,7 +140,9 @@ yg_rc yg_store_append_points(struct yg_store *store, struct yg_points *take_poin
     return push(store, p, rc, err);
 }
 
-static void nothing(void *arg) { (void)arg; }
+static void nothing(void *arg) {
+    (void)arg;
+}
 
 struct yg_mstore *yg_store_metrics(struct yg_store *store) {
     YG_CHECK(store, YG_STORE_MAGIC);
@@ -156,8 +164,8 @@ static void tick_shard(void *arg) {
     yg_traces_close_idle(sh->traces, job->mono_ns, false);
     for (int t = 0; t < YG_TRACK_COUNT; t++) {
         const struct yg_builder *b = &sh->builders[t];
-        bool old = b->count > 0 && job->mono_ns - b->first_mono_ns >=
-                                       sh->store->o.seal_interval_ms * YG_NS_PER_MS;
+        bool old = b->count > 0 &&
+                   job->mono_ns - b->first_mono_ns >= sh->store->o.seal_interval_ms * YG_NS_PER_MS;
         if (old && yg_shard_seal(sh, (enum yg_track)t, false, &err) != YG_OK)
             yg_log(YG_LOG_DEBUG, "store", "seal put off", YG_KV_C("why", err.text));
     }
@@ -211,6 +219,10 @@ static void defaults(struct yg_store *store, const struct yg_store_options *opti
     o->seal_interval_ms = o->seal_interval_ms ? o->seal_interval_ms : 1000;
     o->flush_interval_ms = o->flush_interval_ms ? o->flush_interval_ms : 60000;
     o->flush_bytes = o->flush_bytes ? o->flush_bytes : FLUSH_BYTES_DEFAULT;
+    uint64_t room = (uint64_t)yg_mem_limit(YG_MEM_STORE);
+    if (room > 0 && o->flush_bytes > room / 4)
+        o->flush_bytes = room / 4;
+    store->flush_group_bytes = o->flush_bytes / 3; // joining takes about three times its input
     o->trace_idle_ms = o->trace_idle_ms ? o->trace_idle_ms : 60000;
     o->disk_reserve_ratio = o->disk_reserve_ratio > 0 ? o->disk_reserve_ratio : 0.02;
     store->dir = yg_strndup(YG_MEM_STORE, options->dir, strlen(options->dir));
@@ -296,8 +308,9 @@ static void report(const struct yg_store *store, const struct yg_wal_recovery *r
     if (rec->damaged == 0 && !rec->torn_tail)
         return;
     yg_log(rec->damaged ? YG_LOG_ERROR : YG_LOG_WARN, "store",
-           rec->damaged ? "write-ahead log is damaged; readable frames were kept, the rest put aside"
-                        : "torn tail of the write-ahead log cut off",
+           rec->damaged
+               ? "write-ahead log is damaged; readable frames were kept, the rest put aside"
+               : "torn tail of the write-ahead log cut off",
            YG_KV_C("first", rec->damage_text), YG_KV_INT("regions", rec->damaged),
            YG_KV_INT("frames_lost", rec->lost_frames), YG_KV_C("aside", store->dir_damaged));
 }
@@ -310,8 +323,8 @@ static yg_rc recover(struct yg_store *store, struct yg_wal_recovery *ret_rec, st
     store->dispatched = r.rows_mark < r.metrics_mark ? r.rows_mark : r.metrics_mark;
     uint64_t above = r.rows_mark > r.metrics_mark ? r.rows_mark : r.metrics_mark;
     store->replaying = true;
-    YG_TRY(yg_wal_recover(store->dir_wal, store->dir_damaged, above, replay_frame, &r, ret_rec,
-                          err));
+    YG_TRY(
+        yg_wal_recover(store->dir_wal, store->dir_damaged, above, replay_frame, &r, ret_rec, err));
     store->replaying = false;
     atomic_fetch_add(&store->damaged, ret_rec->damaged);
     report(store, ret_rec);

@@ -54,7 +54,7 @@ struct yg_shard {
     // Newest memory segments, which may still be joined: each more than twice as long as the next.
     struct yg_segment *tails[YG_TRACK_COUNT][YG_SHARD_TAILS_MAX];
     uint32_t tail_count[YG_TRACK_COUNT];
-    uint64_t sequence; // of the last frame that was applied
+    uint64_t sequence;             // of the last frame that was applied
     struct yg_trace_version *late; // traces in the builder that supersede stored rows
     uint32_t late_count, late_cap;
     struct yg_traces *traces;
@@ -115,16 +115,17 @@ struct yg_store {
     struct yg_resend resend;
 
     pthread_mutex_t flush_lock;
-    _Atomic bool flushing; // one is queued or running
+    _Atomic bool flushing;      // one is queued or running
     struct yg_event flush_idle; // set while `flushing` is false
     uint64_t metrics_flushed;
     uint64_t next_segment_id;
     char checkpoint[64]; // name of the file of open traces, or ""
     int64_t flush_failed_mono_ns;
-    uint64_t flushed; // everything up to this number is in files
+    uint64_t flush_group_bytes; // memory segments joined into one file; halved when memory ran out
+    uint64_t flushed;           // everything up to this number is in files
 
     _Atomic uint64_t next_memory_id;
-    _Atomic uint64_t memory_bytes;  // builders and memory segments
+    _Atomic uint64_t memory_bytes;         // builders and memory segments
     _Atomic int64_t oldest_memory_mono_ns; // 0 = nothing
     _Atomic bool disk_full;
     _Atomic uint64_t damaged;
@@ -180,8 +181,8 @@ yg_rc yg_store_flush(struct yg_store *store, struct yg_err *err) YG_MUST_USE;
 // files.c: what the catalogue names; removes orphans and temporary files; loads open traces.
 yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) YG_MUST_USE;
 // A file of rows of one day: tmp, fsync, rename. The folder is synced by the caller.
-void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day,
-                        uint64_t id, char *out, size_t cap);
+void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day, uint64_t id,
+                        char *out, size_t cap);
 void yg_store_flush_if_due(struct yg_store *store);
 // retention.c
 void yg_store_retain(struct yg_store *store);
