@@ -3,18 +3,12 @@
 #include "base/panic.h"
 #include "store/segment.h"
 
-struct seg_vec {
-    struct seg_vec *next;
-    uint32_t column;
-    struct yg_vec vec;
-};
-
 struct seg_block {
     struct yg_block block; // first: the ops get it
     struct yg_segment *seg;
     uint32_t stripe;
     uint32_t in_stripe;
-    struct seg_vec *vecs; // decoded so far
+    struct yg_vec **vecs; // [column], decoded so far
 };
 
 static yg_rc no_memory(struct yg_err *err) {
@@ -65,22 +59,17 @@ static yg_rc vec_of_values(const struct yg_seg_values *v, enum yg_type type,
 
 static yg_rc get_vec(struct seg_block *b, uint32_t column, const struct yg_vec **ret_vec,
                      struct yg_err *err) {
-    for (struct seg_vec *v = b->vecs; v; v = v->next)
-        if (v->column == column) {
-            *ret_vec = &v->vec;
-            return YG_OK;
-        }
-    struct seg_vec *v = YG_NEW(b->block.arena, struct seg_vec);
-    if (v == NULL)
-        return no_memory(err);
-    struct yg_seg_values values;
-    YG_TRY(yg_segment_values(b->seg, b->stripe, b->in_stripe, column, b->block.arena, &values,
-                             err));
-    YG_TRY(vec_of_values(&values, b->seg->dir.columns[column].type, b->block.arena, &v->vec, err));
-    v->column = column;
-    v->next = b->vecs;
-    b->vecs = v;
-    *ret_vec = &v->vec;
+    if (b->vecs[column] == NULL) {
+        struct yg_vec *v = YG_NEW(b->block.arena, struct yg_vec);
+        if (v == NULL)
+            return no_memory(err);
+        struct yg_seg_values values;
+        YG_TRY(yg_segment_values(b->seg, b->stripe, b->in_stripe, column, b->block.arena, &values,
+                                 err));
+        YG_TRY(vec_of_values(&values, b->seg->dir.columns[column].type, b->block.arena, v, err));
+        b->vecs[column] = v;
+    }
+    *ret_vec = b->vecs[column];
     return YG_OK;
 }
 
@@ -142,6 +131,9 @@ yg_rc yg_segment_block(struct yg_segment *seg, uint32_t granule, struct yg_arena
     YG_ASSERT(seg->loaded && granule < seg->dir.granule_count);
     struct seg_block *b = YG_NEW(arena, struct seg_block);
     if (b == NULL)
+        return no_memory(err);
+    b->vecs = YG_NEW_N(arena, struct yg_vec *, seg->dir.column_count + 1u);
+    if (b->vecs == NULL)
         return no_memory(err);
     b->seg = seg;
     yg_segment_locate(seg, granule, &b->stripe, &b->in_stripe);

@@ -5,6 +5,7 @@
 // across that read on purpose: whoever else wants the same bytes has to wait for them anyway.
 #include "store/segment.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -136,7 +137,10 @@ static yg_rc check_footer(struct yg_segment *seg, struct yg_seg_footer *foot,
 static yg_rc open_file(struct yg_segment *seg, struct yg_err *err) {
     if (seg->in_memory || seg->fd >= 0)
         return YG_OK;
-    YG_TRY(yg_file_open(seg->path, O_RDONLY, &seg->fd, err));
+    yg_rc rc = yg_file_open(seg->path, O_RDONLY, &seg->fd, err);
+    if (rc != YG_OK && errno == ENOENT)
+        return yg_fail(err, YG_ECORRUPT, "%s: the file is missing", seg->path);
+    YG_TRY(rc);
     int64_t size;
     YG_TRY(yg_file_size(seg->fd, &size, err));
     seg->bytes = (uint64_t)size;

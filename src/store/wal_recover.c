@@ -190,7 +190,7 @@ static bool skip_bad(struct reader *r) {
                            (unsigned long long)r->pos);
         keep_aside(r, r->pos, r->pos + 4096 < r->size ? r->pos + 4096 : r->size);
     }
-    if (ftruncate(r->fd, (off_t)r->pos) != 0)
+    if (r->pos < r->size && ftruncate(r->fd, (off_t)r->pos) != 0)
         return false; // void by the next file's first number all the same
     return false;
 }
