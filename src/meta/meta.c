@@ -10,7 +10,7 @@
 // Source: DataDog/terraform-provider-datadog datadog/tests/provider_test.go
 #define ORG_PUBLIC_ID "fasjyydbcgwwc2uc"
 #define ORG_NAME "yagura"
-#define USER_HANDLE "admin@yagura.local"
+#define USER_EMAIL "admin@yagura.local" // its handle is its UUID, as of every account without a person
 
 static yg_rc org_insert(struct yg_meta *m, struct yg_err *err) {
     sqlite3_stmt *stmt;
@@ -26,8 +26,8 @@ static yg_rc org_insert(struct yg_meta *m, struct yg_err *err) {
                          "INSERT INTO user(id, uuid, handle, email, name, created_ns) VALUES(1001, ?, ?, ?, '', ?)",
                          &stmt, err));
     yg_db_bind(stmt, 1, yg_str_c(uuid));
-    yg_db_bind(stmt, 2, YG_STR(USER_HANDLE));
-    yg_db_bind(stmt, 3, YG_STR(USER_HANDLE));
+    yg_db_bind(stmt, 2, yg_str_c(uuid));
+    yg_db_bind(stmt, 3, YG_STR(USER_EMAIL));
     sqlite3_bind_int64(stmt, 4, now_ns);
     return yg_db_run(&m->writer, stmt, NULL, err);
 }

@@ -77,9 +77,9 @@ static bool formula_names_known(yg_str formula, const struct yg_json_node *varia
 static yg_rc variable_parse(const struct yg_json_node *node, struct yg_arena *arena,
                             struct yg_monitor_def *def, struct yg_err *err) {
     struct yg_event_series_spec *spec = NULL;
-    if (yg_json_is(yg_json_get(node, "group_by"), YG_JSON_ARRAY_BEGIN) &&
-        yg_json_get(node, "group_by")->count > 0)
-        def->multi = true;
+    const struct yg_json_node *by = yg_json_get(node, "group_by");
+    if (yg_json_is(by, YG_JSON_ARRAY_BEGIN) && yg_json_is(by->child, YG_JSON_OBJECT_BEGIN))
+        def->multi = true; // a list of bare names (data quality) groups, but is no multi alert
     yg_rc rc = yg_event_series_parse(node, arena, &spec, err);
     if (rc == YG_ENOTFOUND || rc == YG_EINPUT) { // of a source that is not kept: not ours to judge
         def->kind = YG_MONITOR_STORED;

@@ -130,8 +130,8 @@ static void put_variables(struct facts *f, const struct yg_notice *n, const stru
     put(f, "PRIORITY", YG_STR("normal"));
     put(f, "TAGS", all_tags(n, f->arena));
     put(f, "TEXT_ONLY_MSG", r->text);
-    put(f, "USER", n->user ? n->user->handle : (yg_str){"", 0});
-    put(f, "USERNAME", n->user ? n->user->handle : (yg_str){"", 0});
+    put(f, "USER", n->user ? n->user->email : (yg_str){"", 0});
+    put(f, "USERNAME", n->user ? n->user->email : (yg_str){"", 0});
 }
 
 yg_rc yg_facts_make(const struct yg_notice *n, const struct yg_rendered *r, struct yg_arena *arena,

@@ -102,7 +102,7 @@ yg_rc yg_handles_find(yg_str text, struct yg_arena *arena, const yg_str **ret_ha
 static yg_rc audit_render(const struct yg_notice *n, struct yg_arena *arena,
                           struct yg_rendered *ret_rendered, struct yg_err *err) {
     struct yg_rendered r = {0};
-    yg_str who = n->user ? n->user->handle : YG_STR("somebody");
+    yg_str who = n->user ? n->user->email : YG_STR("somebody");
     r.title = yg_arena_printf(arena, "[Monitor Modified] %.*s", YG_STR_FMT(n->name));
     r.text = yg_arena_printf(arena, "Monitor %.*s %s by %.*s.", YG_STR_FMT(n->name), n->audit,
                              YG_STR_FMT(who));
