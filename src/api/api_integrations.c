@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Webhooks with their custom variables, Slack accounts with their channels.
 // Source: DataDog/datadog-api-client-typescript cassettes, v1 Webhooks-Integration;
-// DataDog/terraform-provider-datadog datadog/tests/resource_datadog_integration_slack_channel_test.go.
+// DataDog/terraform-provider-datadog
+// datadog/tests/resource_datadog_integration_slack_channel_test.go.
 #include "api/monitor_json.h"
 
 #include "notify/notify.h"
@@ -267,7 +268,7 @@ static yg_rc slack_store(struct yg_meta *meta, const struct yg_json_node *body,
     for (const struct yg_json_node *h = hooks ? hooks->child : NULL; h; h = h->next)
         YG_TRY(hook_store(meta, h, err));
     for (const struct yg_json_node *c = yg_json_is(channels, YG_JSON_ARRAY_BEGIN) ? channels->child
-                                                                                 : NULL;
+                                                                                  : NULL;
          c; c = c->next) {
         struct yg_slack_channel channel = {.display_json = YG_STR("{}")};
         YG_TRY(take_text(c, "account", true, &channel.account, err));

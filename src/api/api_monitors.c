@@ -11,7 +11,9 @@
 #define PAGE_SIZE_MAX 1000
 #define IDS_MAX 1000
 
-static struct yg_api *api_of(const struct yg_http_request *req) { return req->ctx; }
+static struct yg_api *api_of(const struct yg_http_request *req) {
+    return req->ctx;
+}
 
 // The monitor's id of the path; false: answered 404.
 static bool path_id(struct yg_http_request *take_req, int64_t *ret_id) {
@@ -182,11 +184,11 @@ static bool flag(struct yg_http_request *req, const char *name) {
 static bool show_asked(struct yg_http_request *take_req, struct yg_monitor_json_show *show) {
     bool found;
     yg_str states = yg_http_query(take_req, "group_states", &found);
-    *show = (struct yg_monitor_json_show){
-        .restriction_policy = flag(take_req, "with_restriction_policy"),
-        .assets = flag(take_req, "with_assets"),
-        .downtimes = flag(take_req, "with_downtimes"),
-        .states = found && states.len > 0};
+    *show = (struct yg_monitor_json_show){.restriction_policy =
+                                              flag(take_req, "with_restriction_policy"),
+                                          .assets = flag(take_req, "with_assets"),
+                                          .downtimes = flag(take_req, "with_downtimes"),
+                                          .states = found && states.len > 0};
     show->no_restricted_roles =
         yg_str_eq_nocase(yg_http_query(take_req, "with_restricted_roles", NULL), YG_STR("false"));
     if (!show->states || parse_group_states(states, &show->state_bits))
@@ -346,8 +348,8 @@ static yg_rc can_delete_fill(struct yg_http_request *req, struct can_delete *c,
 static void monitor_can_delete(struct yg_http_request *take_req) {
     struct yg_err err = {0};
     struct can_delete *c = YG_NEW(take_req->arena, struct can_delete);
-    yg_rc rc = c ? can_delete_fill(take_req, c, &err)
-                 : yg_fail(&err, YG_ENOMEM, "can_delete: no memory");
+    yg_rc rc =
+        c ? can_delete_fill(take_req, c, &err) : yg_fail(&err, YG_ENOMEM, "can_delete: no memory");
     if (rc != YG_OK) {
         yg_api_reply_err(take_req, &err);
         return;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitors between JSON and record: what is kept as sent, what is trimmed, what is filled in.
 //
-// Options are stored as the client sent them, less null thresholds and with thresholds as floats; what
-// the service fills in is added only in answers, so that a default is never mistaken for a wish.
-// Source: DataDog/datadog-api-client-typescript cassettes, v1 Monitors.
+// Options are stored as the client sent them, less null thresholds and with thresholds as floats;
+// what the service fills in is added only in answers, so that a default is never mistaken for a
+// wish. Source: DataDog/datadog-api-client-typescript cassettes, v1 Monitors.
 #include "api/monitor_json.h"
 
 #define OPTIONS_MAX_BYTES (256u << 10)
@@ -12,11 +12,15 @@ static yg_rc fail_parameter(struct yg_err *err, const char *name) {
     return yg_fail(err, YG_EINPUT, "The value provided for parameter '%s' is invalid", name);
 }
 
-static yg_rc fail_memory(struct yg_err *err) { return yg_fail(err, YG_ENOMEM, "monitor: no memory"); }
+static yg_rc fail_memory(struct yg_err *err) {
+    return yg_fail(err, YG_ENOMEM, "monitor: no memory");
+}
 
 // ---------------------------------------------------------------- reading
 
-static bool is_check(yg_str type) { return yg_str_eq_c(type, "service check"); }
+static bool is_check(yg_str type) {
+    return yg_str_eq_c(type, "service check");
+}
 
 // A member that must be text; absent leaves *ret as it is, null empties it where allowed.
 static yg_rc take_text(const struct yg_json_node *body, const char *name, bool null_ok, yg_str *ret,
@@ -159,10 +163,10 @@ yg_rc yg_monitor_json_read(const struct yg_json_node *body, struct yg_arena *are
     YG_TRY(take_priority(body, rec, err));
     YG_TRY(take_options(body, arena, rec, err));
     YG_TRY(take_raw(body, "assets", YG_JSON_ARRAY_BEGIN, &rec->assets_json, err));
-    YG_TRY(take_raw(body, "restricted_roles", YG_JSON_ARRAY_BEGIN, &rec->restricted_roles_json,
-                    err));
-    return take_raw(body, "restriction_policy", YG_JSON_OBJECT_BEGIN,
-                    &rec->restriction_policy_json, err);
+    YG_TRY(
+        take_raw(body, "restricted_roles", YG_JSON_ARRAY_BEGIN, &rec->restricted_roles_json, err));
+    return take_raw(body, "restriction_policy", YG_JSON_OBJECT_BEGIN, &rec->restriction_policy_json,
+                    err);
 }
 
 // ---------------------------------------------------------------- writing
@@ -171,8 +175,7 @@ yg_rc yg_monitor_json_read(const struct yg_json_node *body, struct yg_arena *are
 static yg_str time_micro(int64_t ns, struct yg_arena *arena) {
     char text[YG_TIME_TEXT_BYTES];
     yg_time_format_iso(ns, text);
-    return yg_arena_printf(arena, "%.19s.%06lld+00:00", text,
-                           (long long)(ns % YG_NS_PER_S / 1000));
+    return yg_arena_printf(arena, "%.19s.%06lld+00:00", text, (long long)(ns % YG_NS_PER_S / 1000));
 }
 
 static yg_str time_whole(int64_t ns, struct yg_arena *arena) {
@@ -196,11 +199,19 @@ static void fill_bool(struct yg_json_writer *w, const struct yg_json_node *have,
 
 // What the service adds when the client did not say it.
 static void put_fills(struct yg_json_writer *w, yg_str type, const struct yg_json_node *have) {
-    static const char *const groupby[] = {
-        "log alert",          "rum alert",          "ci-pipelines alert",      "ci-tests alert",
-        "audit alert",        "event-v2 alert",     "error-tracking alert",    "trace-analytics alert",
-        "network-path alert", "database-monitoring alert",
-        "network-performance alert",               "llm-observability alert", NULL};
+    static const char *const groupby[] = {"log alert",
+                                          "rum alert",
+                                          "ci-pipelines alert",
+                                          "ci-tests alert",
+                                          "audit alert",
+                                          "event-v2 alert",
+                                          "error-tracking alert",
+                                          "trace-analytics alert",
+                                          "network-path alert",
+                                          "database-monitoring alert",
+                                          "network-performance alert",
+                                          "llm-observability alert",
+                                          NULL};
     static const char *const avalanche[] = {"rum alert", "error-tracking alert", NULL};
     fill_bool(w, have, "notify_no_data", false);
     fill_bool(w, have, "notify_audit", false);
@@ -322,8 +333,7 @@ static void put_tail(struct yg_json_writer *w, const struct yg_monitor_record *r
         put_raw_or_null(w, "restricted_roles", rec->restricted_roles_json);
     if (show->restriction_policy)
         put_raw_or_null(w, "restriction_policy", rec->restriction_policy_json);
-    yg_jw_kstr(w, "draft_status",
-               rec->draft_status.len ? rec->draft_status : YG_STR("published"));
+    yg_jw_kstr(w, "draft_status", rec->draft_status.len ? rec->draft_status : YG_STR("published"));
     yg_jw_kstr(w, "overall_state", yg_str_c(yg_state_name(rec->overall_state)));
     if (rec->overall_modified_ns)
         yg_jw_kstr(w, "overall_state_modified", time_whole(rec->overall_modified_ns, arena));

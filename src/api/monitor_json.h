@@ -18,8 +18,8 @@ struct yg_monitor_json_show {
     bool no_restricted_roles; // with_restricted_roles=false
     bool assets;
     bool downtimes;
-    bool states;              // group_states asked for
-    uint32_t state_bits;      // bits of enum yg_monitor_state to show
+    bool states;         // group_states asked for
+    uint32_t state_bits; // bits of enum yg_monitor_state to show
     const struct yg_group_record *groups;
     uint32_t group_count;
 };

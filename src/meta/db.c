@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SQLite behind meta: the schema's migrations, one writer, pooled readers, cached statements.
 //
-// WAL mode with synchronous=FULL: a committed transaction survives a power cut. A reader never waits for the writer.
-// Lock order: write_lock, then pool_lock or key_lock; no lock is held while a reader's rows are copied.
+// WAL mode with synchronous=FULL: a committed transaction survives a power cut. A reader never
+// waits for the writer. Lock order: write_lock, then pool_lock or key_lock; no lock is held while a
+// reader's rows are copied.
 #include "meta/db.h"
 
 #include "base/file.h"
@@ -14,48 +15,70 @@
 // Append only: entry n takes a database from version n to n + 1.
 static const char *const migrations[] = {
     // 1: organisation, people, keys
-    "CREATE TABLE org(id INTEGER PRIMARY KEY, public_id TEXT NOT NULL, name TEXT NOT NULL, created_ns INTEGER NOT NULL);"
-    "CREATE TABLE user(id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, handle TEXT NOT NULL UNIQUE,"
+    "CREATE TABLE org(id INTEGER PRIMARY KEY, public_id TEXT NOT NULL, name TEXT NOT NULL, "
+    "created_ns INTEGER NOT NULL);"
+    "CREATE TABLE user(id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, handle "
+    "TEXT NOT NULL UNIQUE,"
     "  email TEXT NOT NULL, name TEXT NOT NULL, created_ns INTEGER NOT NULL);"
-    "CREATE TABLE key(id TEXT PRIMARY KEY, kind INTEGER NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
-    "  last4 TEXT NOT NULL, user_id INTEGER NOT NULL REFERENCES user(id), created_ns INTEGER NOT NULL,"
+    "CREATE TABLE key(id TEXT PRIMARY KEY, kind INTEGER NOT NULL, name TEXT NOT NULL, hash BLOB "
+    "NOT NULL UNIQUE,"
+    "  last4 TEXT NOT NULL, user_id INTEGER NOT NULL REFERENCES user(id), created_ns INTEGER NOT "
+    "NULL,"
     "  revoked_ns INTEGER NOT NULL DEFAULT 0);"
     // monitors
-    "CREATE TABLE monitor(id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, name TEXT NOT NULL,"
-    "  query TEXT NOT NULL, message TEXT NOT NULL, tags TEXT NOT NULL, options TEXT NOT NULL, restricted_roles TEXT,"
-    "  restriction_policy TEXT, assets TEXT NOT NULL, draft_status TEXT NOT NULL, priority INTEGER NOT NULL,"
-    "  multi INTEGER NOT NULL, creator_id INTEGER NOT NULL REFERENCES user(id), created_ns INTEGER NOT NULL,"
-    "  modified_ns INTEGER NOT NULL, overall_state INTEGER NOT NULL, overall_modified_ns INTEGER NOT NULL);"
+    "CREATE TABLE monitor(id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, name TEXT NOT "
+    "NULL,"
+    "  query TEXT NOT NULL, message TEXT NOT NULL, tags TEXT NOT NULL, options TEXT NOT NULL, "
+    "restricted_roles TEXT,"
+    "  restriction_policy TEXT, assets TEXT NOT NULL, draft_status TEXT NOT NULL, priority INTEGER "
+    "NOT NULL,"
+    "  multi INTEGER NOT NULL, creator_id INTEGER NOT NULL REFERENCES user(id), created_ns INTEGER "
+    "NOT NULL,"
+    "  modified_ns INTEGER NOT NULL, overall_state INTEGER NOT NULL, overall_modified_ns INTEGER "
+    "NOT NULL);"
     "INSERT INTO sqlite_sequence(name, seq) VALUES('monitor', 100000);"
-    "CREATE TABLE monitor_group(monitor_id INTEGER NOT NULL REFERENCES monitor(id) ON DELETE CASCADE,"
-    "  grp TEXT NOT NULL, state INTEGER NOT NULL, value REAL, since_ns INTEGER NOT NULL, evaluated_ns INTEGER NOT NULL,"
-    "  first_seen_ns INTEGER NOT NULL, last_data_ns INTEGER NOT NULL, last_triggered_ns INTEGER NOT NULL,"
-    "  last_resolved_ns INTEGER NOT NULL, last_nodata_ns INTEGER NOT NULL, first_triggered_ns INTEGER NOT NULL,"
+    "CREATE TABLE monitor_group(monitor_id INTEGER NOT NULL REFERENCES monitor(id) ON DELETE "
+    "CASCADE,"
+    "  grp TEXT NOT NULL, state INTEGER NOT NULL, value REAL, since_ns INTEGER NOT NULL, "
+    "evaluated_ns INTEGER NOT NULL,"
+    "  first_seen_ns INTEGER NOT NULL, last_data_ns INTEGER NOT NULL, last_triggered_ns INTEGER "
+    "NOT NULL,"
+    "  last_resolved_ns INTEGER NOT NULL, last_nodata_ns INTEGER NOT NULL, first_triggered_ns "
+    "INTEGER NOT NULL,"
     "  last_notified_ns INTEGER NOT NULL, renotify_count INTEGER NOT NULL, cycle INTEGER NOT NULL,"
     "  PRIMARY KEY(monitor_id, grp)) WITHOUT ROWID;"
     "CREATE TABLE transition(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    "  monitor_id INTEGER NOT NULL REFERENCES monitor(id) ON DELETE CASCADE, grp TEXT NOT NULL, at_ns INTEGER NOT NULL,"
+    "  monitor_id INTEGER NOT NULL REFERENCES monitor(id) ON DELETE CASCADE, grp TEXT NOT NULL, "
+    "at_ns INTEGER NOT NULL,"
     "  from_state INTEGER NOT NULL, to_state INTEGER NOT NULL, kind TEXT NOT NULL, value REAL,"
     "  window_from_ns INTEGER NOT NULL, window_to_ns INTEGER NOT NULL);"
     "CREATE INDEX transition_monitor ON transition(monitor_id, at_ns);"
     "CREATE INDEX transition_at ON transition(at_ns);"
     "CREATE TABLE message(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     "  monitor_id INTEGER NOT NULL,"
-    "  transition_id INTEGER NOT NULL REFERENCES transition(id) ON DELETE CASCADE, grp TEXT NOT NULL,"
-    "  target TEXT NOT NULL, kind INTEGER NOT NULL, receiver TEXT NOT NULL, facts TEXT NOT NULL, state INTEGER NOT NULL,"
-    "  attempts INTEGER NOT NULL, due_ns INTEGER NOT NULL, created_ns INTEGER NOT NULL, done_ns INTEGER NOT NULL,"
+    "  transition_id INTEGER NOT NULL REFERENCES transition(id) ON DELETE CASCADE, grp TEXT NOT "
+    "NULL,"
+    "  target TEXT NOT NULL, kind INTEGER NOT NULL, receiver TEXT NOT NULL, facts TEXT NOT NULL, "
+    "state INTEGER NOT NULL,"
+    "  attempts INTEGER NOT NULL, due_ns INTEGER NOT NULL, created_ns INTEGER NOT NULL, done_ns "
+    "INTEGER NOT NULL,"
     "  last_status INTEGER NOT NULL, last_error TEXT NOT NULL);"
     "CREATE INDEX message_pending ON message(monitor_id, grp, target, seq) WHERE state = 0;"
     "CREATE INDEX message_transition ON message(transition_id);"
     // integrations
-    "CREATE TABLE webhook(name TEXT PRIMARY KEY, url TEXT NOT NULL, payload TEXT NOT NULL, encode_as TEXT NOT NULL,"
+    "CREATE TABLE webhook(name TEXT PRIMARY KEY, url TEXT NOT NULL, payload TEXT NOT NULL, "
+    "encode_as TEXT NOT NULL,"
     "  custom_headers TEXT, auth_method_id TEXT);"
-    "CREATE TABLE webhook_variable(name TEXT PRIMARY KEY, value TEXT NOT NULL, is_secret INTEGER NOT NULL);"
-    "CREATE TABLE slack_account(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, url TEXT NOT NULL);"
+    "CREATE TABLE webhook_variable(name TEXT PRIMARY KEY, value TEXT NOT NULL, is_secret INTEGER "
+    "NOT NULL);"
+    "CREATE TABLE slack_account(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, "
+    "url TEXT NOT NULL);"
     "CREATE TABLE slack_channel(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    "  account TEXT NOT NULL REFERENCES slack_account(name) ON DELETE CASCADE ON UPDATE CASCADE, name TEXT NOT NULL,"
+    "  account TEXT NOT NULL REFERENCES slack_account(name) ON DELETE CASCADE ON UPDATE CASCADE, "
+    "name TEXT NOT NULL,"
     "  display TEXT NOT NULL, UNIQUE(account, name));"
-    "CREATE TABLE metric(name TEXT PRIMARY KEY, type TEXT, description TEXT, short_name TEXT, unit TEXT, per_unit TEXT,"
+    "CREATE TABLE metric(name TEXT PRIMARY KEY, type TEXT, description TEXT, short_name TEXT, unit "
+    "TEXT, per_unit TEXT,"
     "  statsd_interval INTEGER NOT NULL);",
 };
 #define MIGRATION_COUNT ((int)(sizeof(migrations) / sizeof(migrations[0])))
@@ -98,10 +121,11 @@ yg_rc yg_db_open(struct yg_db *db, const char *path, bool writer, struct yg_err 
         return rc;
     }
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-    yg_rc rc = yg_db_exec(db,
-                          "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-                          "PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY",
-                          err);
+    yg_rc rc =
+        yg_db_exec(db,
+                   "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+                   "PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY",
+                   err);
     if (rc == YG_OK && !writer)
         rc = yg_db_exec(db, "PRAGMA query_only=ON", err);
     if (rc != YG_OK)
@@ -147,7 +171,8 @@ yg_rc yg_db_migrate(struct yg_db *db, struct yg_err *err) {
     int version = 0;
     YG_TRY(version_read(db, &version, err));
     if (version > MIGRATION_COUNT)
-        return yg_fail(err, YG_ECORRUPT, "configuration database has version %d; this program knows %d", version,
+        return yg_fail(err, YG_ECORRUPT,
+                       "configuration database has version %d; this program knows %d", version,
                        MIGRATION_COUNT);
     for (; version < MIGRATION_COUNT; version++)
         YG_TRY(migrate_one(db, version, err));
@@ -192,7 +217,8 @@ yg_rc yg_db_read_begin(struct yg_meta *m, struct yg_db **ret_db, struct yg_err *
     bool may_open;
     struct yg_db *db = reader_take(m, &may_open);
     if (!db && !may_open)
-        return yg_fail(err, YG_EBUSY, "configuration database: all %d readers are in use", YG_DB_READERS_MAX);
+        return yg_fail(err, YG_EBUSY, "configuration database: all %d readers are in use",
+                       YG_DB_READERS_MAX);
     if (!db)
         YG_TRY(reader_open(m, &db, err));
     yg_rc rc = yg_db_exec(db, "BEGIN", err);
@@ -229,7 +255,8 @@ yg_rc yg_db_write_end(struct yg_meta *m, yg_rc rc, struct yg_err *err) {
     return rc;
 }
 
-yg_rc yg_db_prepare(struct yg_db *db, const char *sql, sqlite3_stmt **ret_stmt, struct yg_err *err) {
+yg_rc yg_db_prepare(struct yg_db *db, const char *sql, sqlite3_stmt **ret_stmt,
+                    struct yg_err *err) {
     for (uint32_t i = 0; i < db->cache_count; i++) {
         if (db->cache[i].sql == sql) {
             yg_db_done(db->cache[i].stmt);

@@ -47,28 +47,33 @@ yg_rc yg_db_migrate(struct yg_db *db, struct yg_err *err) YG_MUST_USE;
 // A connection for reading, inside a read transaction so that several statements see one state.
 yg_rc yg_db_read_begin(struct yg_meta *m, struct yg_db **ret_db, struct yg_err *err) YG_MUST_USE;
 void yg_db_read_end(struct yg_meta *m, struct yg_db *db);
-// The writer, inside a transaction. Every success of begin is followed by exactly one end: commit when rc is OK (its
-// failure becomes the result), else roll back and give rc.
+// The writer, inside a transaction. Every success of begin is followed by exactly one end: commit
+// when rc is OK (its failure becomes the result), else roll back and give rc.
 yg_rc yg_db_write_begin(struct yg_meta *m, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_db_write_end(struct yg_meta *m, yg_rc rc, struct yg_err *err) YG_MUST_USE;
 
-// ---- statements: prepare gives a clean one; sql must be a literal (its address is the cache's key)
-yg_rc yg_db_prepare(struct yg_db *db, const char *sql, sqlite3_stmt **ret_stmt, struct yg_err *err) YG_MUST_USE;
-yg_rc yg_db_step(struct yg_db *db, sqlite3_stmt *stmt, bool *ret_row, struct yg_err *err) YG_MUST_USE;
+// ---- statements: prepare gives a clean one; sql must be a literal (its address is the cache's
+// key)
+yg_rc yg_db_prepare(struct yg_db *db, const char *sql, sqlite3_stmt **ret_stmt,
+                    struct yg_err *err) YG_MUST_USE;
+yg_rc yg_db_step(struct yg_db *db, sqlite3_stmt *stmt, bool *ret_row,
+                 struct yg_err *err) YG_MUST_USE;
 // For statements that give no row; *ret_changed (may be NULL): rows touched.
-yg_rc yg_db_run(struct yg_db *db, sqlite3_stmt *stmt, int *ret_changed, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_db_run(struct yg_db *db, sqlite3_stmt *stmt, int *ret_changed,
+                struct yg_err *err) YG_MUST_USE;
 yg_rc yg_db_exec(struct yg_db *db, const char *sql, struct yg_err *err) YG_MUST_USE;
 void yg_db_done(sqlite3_stmt *stmt); // give back a statement whose rows were not all read
 
 // ---- values: bind borrows for the run (until done/run), column copies into the arena
-void yg_db_bind(sqlite3_stmt *stmt, int at, yg_str s);         // NULL ptr binds ''
-void yg_db_bind_or_null(sqlite3_stmt *stmt, int at, yg_str s); // empty binds NULL
+void yg_db_bind(sqlite3_stmt *stmt, int at, yg_str s);                   // NULL ptr binds ''
+void yg_db_bind_or_null(sqlite3_stmt *stmt, int at, yg_str s);           // empty binds NULL
 yg_str yg_db_column(sqlite3_stmt *stmt, int at, struct yg_arena *arena); // NULL: empty
-void yg_db_column_fixed(sqlite3_stmt *stmt, int at, char *out, size_t out_bytes); // cut to fit, NUL-terminated
+void yg_db_column_fixed(sqlite3_stmt *stmt, int at, char *out,
+                        size_t out_bytes); // cut to fit, NUL-terminated
 
 // ---- parts
 yg_rc yg_meta_keys_load(struct yg_meta *m, struct yg_err *err) YG_MUST_USE;
-yg_rc yg_meta_keys_first(struct yg_meta *m, const struct yg_meta_options *options, struct yg_meta_first_keys *ret_first,
-                         struct yg_err *err) YG_MUST_USE;
+yg_rc yg_meta_keys_first(struct yg_meta *m, const struct yg_meta_options *options,
+                         struct yg_meta_first_keys *ret_first, struct yg_err *err) YG_MUST_USE;
 
 #endif

@@ -400,8 +400,7 @@ static yg_rc metric_write(struct yg_meta *m, const struct yg_metric_meta *meta,
     return yg_db_run(&m->writer, stmt, NULL, err);
 }
 
-yg_rc yg_meta_metric_put(struct yg_meta *m, const struct yg_metric_meta *meta,
-                         struct yg_err *err) {
+yg_rc yg_meta_metric_put(struct yg_meta *m, const struct yg_metric_meta *meta, struct yg_err *err) {
     YG_TRY(yg_db_write_begin(m, err));
     yg_rc rc = metric_write(m, meta, err);
     return yg_db_write_end(m, rc, err);

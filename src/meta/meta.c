@@ -10,21 +10,25 @@
 // Source: DataDog/terraform-provider-datadog datadog/tests/provider_test.go
 #define ORG_PUBLIC_ID "fasjyydbcgwwc2uc"
 #define ORG_NAME "yagura"
-#define USER_EMAIL "admin@yagura.local" // its handle is its UUID, as of every account without a person
+#define USER_EMAIL                                                                                 \
+    "admin@yagura.local" // its handle is its UUID, as of every account without a person
 
 static yg_rc org_insert(struct yg_meta *m, struct yg_err *err) {
     sqlite3_stmt *stmt;
     int64_t now_ns = yg_now_ns(m->clock);
-    YG_TRY(yg_db_prepare(&m->writer, "INSERT INTO org(id, public_id, name, created_ns) VALUES(1, ?, ?, ?)", &stmt, err));
+    YG_TRY(yg_db_prepare(&m->writer,
+                         "INSERT INTO org(id, public_id, name, created_ns) VALUES(1, ?, ?, ?)",
+                         &stmt, err));
     yg_db_bind(stmt, 1, YG_STR(ORG_PUBLIC_ID));
     yg_db_bind(stmt, 2, YG_STR(ORG_NAME));
     sqlite3_bind_int64(stmt, 3, now_ns);
     YG_TRY(yg_db_run(&m->writer, stmt, NULL, err));
     char uuid[YG_UUID_TEXT_BYTES];
     yg_uuid_v4(uuid);
-    YG_TRY(yg_db_prepare(&m->writer,
-                         "INSERT INTO user(id, uuid, handle, email, name, created_ns) VALUES(1001, ?, ?, ?, '', ?)",
-                         &stmt, err));
+    YG_TRY(yg_db_prepare(
+        &m->writer,
+        "INSERT INTO user(id, uuid, handle, email, name, created_ns) VALUES(1001, ?, ?, ?, '', ?)",
+        &stmt, err));
     yg_db_bind(stmt, 1, yg_str_c(uuid));
     yg_db_bind(stmt, 2, yg_str_c(uuid));
     yg_db_bind(stmt, 3, YG_STR(USER_EMAIL));
@@ -59,8 +63,8 @@ static yg_rc org_load(struct yg_meta *m, bool *ret_found, struct yg_err *err) {
     return YG_OK;
 }
 
-static yg_rc first_start(struct yg_meta *m, const struct yg_meta_options *options, struct yg_meta_first_keys *ret_first,
-                         struct yg_err *err) {
+static yg_rc first_start(struct yg_meta *m, const struct yg_meta_options *options,
+                         struct yg_meta_first_keys *ret_first, struct yg_err *err) {
     bool found;
     YG_TRY(yg_db_write_begin(m, err));
     yg_rc rc = org_load(m, &found, err);
@@ -139,7 +143,15 @@ void yg_meta_close(struct yg_meta *m) {
     yg_free(YG_MEM_META, m);
 }
 
-yg_str yg_meta_org_id(struct yg_meta *m) { return yg_str_c(m->org_id); }
-yg_str yg_meta_org_name(struct yg_meta *m) { return yg_str_c(m->org_name); }
-const struct yg_clock *yg_meta_clock(const struct yg_meta *m) { return m->clock; }
-const struct yg_user *yg_meta_user(struct yg_meta *m) { return &m->user; }
+yg_str yg_meta_org_id(struct yg_meta *m) {
+    return yg_str_c(m->org_id);
+}
+yg_str yg_meta_org_name(struct yg_meta *m) {
+    return yg_str_c(m->org_name);
+}
+const struct yg_clock *yg_meta_clock(const struct yg_meta *m) {
+    return m->clock;
+}
+const struct yg_user *yg_meta_user(struct yg_meta *m) {
+    return &m->user;
+}

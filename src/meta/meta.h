@@ -25,7 +25,8 @@ struct yg_meta_first_keys {
     char api_key[33];
     char app_key[41];
 };
-// EINPUT when a given first key has the wrong form; EIO, ECORRUPT with the path; ret_first may be NULL.
+// EINPUT when a given first key has the wrong form; EIO, ECORRUPT with the path; ret_first may be
+// NULL.
 yg_rc yg_meta_open(const struct yg_meta_options *options, struct yg_meta **ret_meta,
                    struct yg_meta_first_keys *ret_first, struct yg_err *err) YG_MUST_USE;
 void yg_meta_close(struct yg_meta *m);

@@ -134,11 +134,16 @@ yg_rc yg_meta_monitor_put(struct yg_meta *m, const struct yg_monitor_record *rec
 
 static yg_rc monitor_read(sqlite3_stmt *stmt, struct yg_arena *arena, struct yg_monitor_record *r,
                           struct yg_err *err) {
-    yg_str *const texts[] = {&r->type,         &r->name,
-                             &r->query,        &r->message,
-                             &r->tags_json,    &r->options_json,
-                             &r->restricted_roles_json, &r->restriction_policy_json,
-                             &r->assets_json,  &r->draft_status};
+    yg_str *const texts[] = {&r->type,
+                             &r->name,
+                             &r->query,
+                             &r->message,
+                             &r->tags_json,
+                             &r->options_json,
+                             &r->restricted_roles_json,
+                             &r->restriction_policy_json,
+                             &r->assets_json,
+                             &r->draft_status};
     *r = (struct yg_monitor_record){.id = sqlite3_column_int64(stmt, 0)};
     for (int i = 0; i < 10; i++) {
         *texts[i] = yg_db_column(stmt, i + 1, arena);
@@ -219,10 +224,10 @@ yg_rc yg_meta_monitor_delete(struct yg_meta *m, int64_t id, struct yg_err *err) 
 
 static yg_rc group_read(sqlite3_stmt *stmt, struct yg_arena *arena, struct yg_group_record *g,
                         struct yg_err *err) {
-    int64_t *const numbers[] = {&g->since_ns,          &g->evaluated_ns,       &g->first_seen_ns,
-                                &g->last_data_ns,      &g->last_triggered_ns,  &g->last_resolved_ns,
-                                &g->last_nodata_ns,    &g->first_triggered_ns, &g->last_notified_ns,
-                                &g->renotify_count,    &g->cycle};
+    int64_t *const numbers[] = {
+        &g->since_ns,          &g->evaluated_ns,     &g->first_seen_ns,  &g->last_data_ns,
+        &g->last_triggered_ns, &g->last_resolved_ns, &g->last_nodata_ns, &g->first_triggered_ns,
+        &g->last_notified_ns,  &g->renotify_count,   &g->cycle};
     *g = (struct yg_group_record){.monitor_id = sqlite3_column_int64(stmt, 0)};
     g->group = yg_db_column(stmt, 1, arena);
     if (!g->group.ptr)
@@ -268,10 +273,10 @@ yg_rc yg_meta_groups(struct yg_meta *m, int64_t monitor_id, struct yg_arena *are
 
 static yg_rc group_put(struct yg_meta *m, int64_t monitor_id, const struct yg_group_record *g,
                        struct yg_err *err) {
-    const int64_t numbers[] = {g->since_ns,          g->evaluated_ns,       g->first_seen_ns,
-                               g->last_data_ns,      g->last_triggered_ns,  g->last_resolved_ns,
-                               g->last_nodata_ns,    g->first_triggered_ns, g->last_notified_ns,
-                               g->renotify_count,    g->cycle};
+    const int64_t numbers[] = {
+        g->since_ns,          g->evaluated_ns,     g->first_seen_ns,  g->last_data_ns,
+        g->last_triggered_ns, g->last_resolved_ns, g->last_nodata_ns, g->first_triggered_ns,
+        g->last_notified_ns,  g->renotify_count,   g->cycle};
     sqlite3_stmt *stmt;
     YG_TRY(yg_db_prepare(
         &m->writer,
@@ -334,10 +339,11 @@ static yg_rc message_insert(struct yg_meta *m, struct yg_message_record *msg, st
 static yg_rc transition_insert(struct yg_meta *m, struct yg_transition_record *t,
                                struct yg_err *err) {
     sqlite3_stmt *stmt;
-    YG_TRY(yg_db_prepare(&m->writer,
-                         "INSERT INTO transition(monitor_id, grp, at_ns, from_state, to_state, kind,"
-                         " value, window_from_ns, window_to_ns) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                         &stmt, err));
+    YG_TRY(
+        yg_db_prepare(&m->writer,
+                      "INSERT INTO transition(monitor_id, grp, at_ns, from_state, to_state, kind,"
+                      " value, window_from_ns, window_to_ns) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      &stmt, err));
     sqlite3_bind_int64(stmt, 1, t->monitor_id);
     yg_db_bind(stmt, 2, t->group);
     sqlite3_bind_int64(stmt, 3, t->at_ns);

@@ -30,8 +30,8 @@ static yg_rc message_read(sqlite3_stmt *stmt, struct yg_arena *arena, struct yg_
     r->group = yg_db_column(stmt, 4, arena);
     r->target = yg_db_column(stmt, 5, arena);
     int kind = sqlite3_column_int(stmt, 6);
-    r->kind = kind >= 0 && kind < YG_MESSAGE_KIND_COUNT ? (enum yg_message_kind)kind
-                                                        : YG_MESSAGE_NONE;
+    r->kind =
+        kind >= 0 && kind < YG_MESSAGE_KIND_COUNT ? (enum yg_message_kind)kind : YG_MESSAGE_NONE;
     r->receiver = yg_db_column(stmt, 7, arena);
     int state = sqlite3_column_int(stmt, 8);
     r->state = state >= 0 && state < YG_MESSAGE_STATE_COUNT ? (enum yg_message_state)state
@@ -168,8 +168,9 @@ static yg_rc transition_read(sqlite3_stmt *stmt, struct yg_arena *arena,
 static yg_rc transition_messages(struct yg_db *db, struct yg_arena *arena,
                                  struct yg_transition_record *t, struct yg_err *err) {
     sqlite3_stmt *stmt;
-    YG_TRY(yg_db_prepare(
-        db, MESSAGE_COLUMNS " FROM message o WHERE o.transition_id = ? ORDER BY o.seq", &stmt, err));
+    YG_TRY(yg_db_prepare(db,
+                         MESSAGE_COLUMNS " FROM message o WHERE o.transition_id = ? ORDER BY o.seq",
+                         &stmt, err));
     sqlite3_bind_int64(stmt, 1, t->id);
     return messages_read(db, stmt, false, arena, &t->messages, &t->message_count, err);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One evaluation's window and what it gives for each group.
 //
-// At time T the window is [T − delay − w, T − delay); a cumulative one begins at its last reset (UTC).
-// notify_by makes groups coarser: each keeps the worst value of those it holds.
+// At time T the window is [T − delay − w, T − delay); a cumulative one begins at its last reset
+// (UTC). notify_by makes groups coarser: each keeps the worst value of those it holds.
 #include "monitor/monitor_internal.h"
 
 #include <math.h>
@@ -24,8 +24,8 @@ static int64_t month_start_day(int64_t day) {
 }
 
 static int64_t cumulative_start(const struct yg_monitor_def *def, int64_t to_ns) {
-    int64_t offset_ns = def->cumulative == 'h' ? def->hour_starts * YG_MIN_NS
-                                               : def->day_starts_min * YG_MIN_NS;
+    int64_t offset_ns =
+        def->cumulative == 'h' ? def->hour_starts * YG_MIN_NS : def->day_starts_min * YG_MIN_NS;
     int64_t shifted = to_ns - offset_ns;
     if (def->cumulative == 'h')
         return floor_to(shifted, YG_HOUR_NS) + offset_ns;
@@ -178,7 +178,8 @@ static yg_rc formula_run(struct yg_store *store, const struct yg_monitor_def *de
                                         .to_ms = to_ms,
                                         .interval_ms = to_ms - from_ms,
                                         .deadline_mono_ns = deadline_mono_ns};
-    struct yg_named_series *named = YG_NEW_N(arena, struct yg_named_series, def->variable_count + 1);
+    struct yg_named_series *named =
+        YG_NEW_N(arena, struct yg_named_series, def->variable_count + 1);
     if (!named)
         return fail_memory(err);
     for (uint32_t i = 0; i < def->variable_count; i++) {

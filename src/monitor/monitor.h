@@ -44,19 +44,19 @@ struct yg_monitor_def {
     uint32_t key_count;
 
     enum yg_compare op;
-    double number;         // as in the query
+    double number; // as in the query
     struct yg_threshold critical, warning, critical_recovery, warning_recovery;
 
-    int64_t window_ns;     // rolling window; 0 for a cumulative one
-    char cumulative;       // 0, 'h', 'd', 'm': since the last reset (UTC)
+    int64_t window_ns;                             // rolling window; 0 for a cumulative one
+    char cumulative;                               // 0, 'h', 'd', 'm': since the last reset (UTC)
     int hour_starts, day_starts_min, month_starts; // when a cumulative window resets
-    int64_t delay_ns;      // evaluation_delay
+    int64_t delay_ns;                              // evaluation_delay
 
     // METRIC
     enum yg_window_agg agg;
     struct yg_metric_query *metric;
-    yg_str expr;           // the metric query's text
-    int64_t shift_ns;      // change(): compare with the window this much earlier; 0 = no change()
+    yg_str expr;      // the metric query's text
+    int64_t shift_ns; // change(): compare with the window this much earlier; 0 = no change()
     bool pct_change;
     // EVENT
     struct yg_event_monitor *event;
@@ -69,21 +69,21 @@ struct yg_monitor_def {
     // options
     bool notify_no_data, require_full_window, include_tags, notify_audit;
     enum yg_missing_mode on_missing;
-    int64_t no_data_ns;          // no_data_timeframe or its default
-    int64_t group_retention_ns;  // 24 h
-    int64_t renotify_ns;         // 0 = never
-    int64_t renotify_max;        // 0 = no limit but 30 h
-    uint32_t renotify_states;    // bits of enum yg_monitor_state
+    int64_t no_data_ns;         // no_data_timeframe or its default
+    int64_t group_retention_ns; // 24 h
+    int64_t renotify_ns;        // 0 = never
+    int64_t renotify_max;       // 0 = no limit but 30 h
+    uint32_t renotify_states;   // bits of enum yg_monitor_state
     yg_str escalation_message;
-    int64_t new_group_ns;        // groups younger than this are not evaluated
-    int64_t timeout_ns;          // 0 = never: without data that long the state goes OK
+    int64_t new_group_ns; // groups younger than this are not evaluated
+    int64_t timeout_ns;   // 0 = never: without data that long the state goes OK
     const yg_str *notify_by;
     uint32_t notify_by_count;
-    bool simple;                 // notify_by ["*"]: one alert for all groups
-    bool silenced_all;           // options.silenced has "*"
+    bool simple;       // notify_by ["*"]: one alert for all groups
+    bool silenced_all; // options.silenced has "*"
     const yg_str *tags;
     uint32_t tag_count;
-    const struct yg_tag *scope;  // tags that the query's scope fixes
+    const struct yg_tag *scope; // tags that the query's scope fixes
     uint32_t scope_count;
 };
 
@@ -110,21 +110,25 @@ struct yg_monitors_options {
     int64_t eval_interval_ms; // 0 = 60,000; windows ≥ 24 h: ten times, ≥ 48 h: thirty times this
 };
 
-// Reads all monitors and their states. A stored definition that no longer parses is kept and logged.
-yg_rc yg_monitors_create(const struct yg_monitors_options *options, struct yg_monitors **ret_monitors,
-                         struct yg_err *err) YG_MUST_USE;
+// Reads all monitors and their states. A stored definition that no longer parses is kept and
+// logged.
+yg_rc yg_monitors_create(const struct yg_monitors_options *options,
+                         struct yg_monitors **ret_monitors, struct yg_err *err) YG_MUST_USE;
 void yg_monitors_start(struct yg_monitors *ms);   // scheduler thread
 void yg_monitors_destroy(struct yg_monitors *ms); // waits for evaluations under way, stores states
-// Evaluates all that is due, on this thread; for tests without start. Tells how many were evaluated.
+// Evaluates all that is due, on this thread; for tests without start. Tells how many were
+// evaluated.
 uint32_t yg_monitors_tick(struct yg_monitors *ms);
 // Evaluates one now, on this thread, due or not. ENOTFOUND.
 yg_rc yg_monitors_evaluate(struct yg_monitors *ms, int64_t id, struct yg_err *err) YG_MUST_USE;
-// The record changed in meta (made, replaced, deleted): take it over; it is due at once. Any worker.
+// The record changed in meta (made, replaced, deleted): take it over; it is due at once. Any
+// worker.
 yg_rc yg_monitors_reload(struct yg_monitors *ms, int64_t id, struct yg_err *err) YG_MUST_USE;
 // notify_audit: tells the monitor's handles that somebody changed it. Nothing when it is off.
 yg_rc yg_monitors_audit(struct yg_monitors *ms, int64_t id, const char *what,
                         struct yg_err *err) YG_MUST_USE;
-// Stores states that changed without a transition (values, times). The scheduler does it every minute.
+// Stores states that changed without a transition (values, times). The scheduler does it every
+// minute.
 yg_rc yg_monitors_flush(struct yg_monitors *ms, struct yg_err *err) YG_MUST_USE;
 
 // ---------------------------------------------------------------- for the page and the API
@@ -132,16 +136,16 @@ yg_rc yg_monitors_flush(struct yg_monitors *ms, struct yg_err *err) YG_MUST_USE;
 // Copies into arena. All in memory.
 struct yg_monitor_eval_series {
     yg_str group;
-    const double *values;  // NaN = no data
-    const char *states;    // one letter per time: O W A N, '-' not evaluated
+    const double *values; // NaN = no data
+    const char *states;   // one letter per time: O W A N, '-' not evaluated
 };
 struct yg_monitor_view {
     int64_t id;
     yg_str name, query;
     enum yg_monitor_state overall;
     enum yg_monitor_kind kind;
-    const char *why_not;         // not evaluated: why
-    yg_str last_error;           // of the last evaluation; empty when it went well
+    const char *why_not; // not evaluated: why
+    yg_str last_error;   // of the last evaluation; empty when it went well
     int64_t evaluated_ns, next_ns;
     int64_t window_ns, delay_ns;
     const char *comparator;
@@ -149,7 +153,7 @@ struct yg_monitor_view {
     const struct yg_group_record *groups; // worst first, at most 1,000
     uint32_t group_count;
     uint32_t group_total;
-    const int64_t *times_ns;              // evaluations in [from, to), at most 500
+    const int64_t *times_ns; // evaluations in [from, to), at most 500
     uint32_t time_count;
     const struct yg_monitor_eval_series *series; // at most 24 groups, worst first
     uint32_t series_count;

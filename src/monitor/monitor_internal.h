@@ -65,8 +65,8 @@ struct yg_step {
     bool forget;                // the group is to be dropped
     int64_t first_triggered_ns; // of the cycle that this step belongs to or ends
 };
-// Decides for one group at `at_ns`. value NULL: the window had nothing for it. Changes *g to what is
-// to be stored when the step was stored.
+// Decides for one group at `at_ns`. value NULL: the window had nothing for it. Changes *g to what
+// is to be stored when the step was stored.
 struct yg_step yg_group_step(const struct yg_monitor_def *def, struct yg_group_record *g,
                              const double *value, int64_t at_ns);
 // The state that a value alone says, coming from `from`.

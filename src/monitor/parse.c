@@ -62,7 +62,8 @@ static bool formula_names_known(yg_str formula, const struct yg_json_node *varia
         while (i < formula.len && (isalnum((unsigned char)formula.ptr[i]) || formula.ptr[i] == '_'))
             i++;
         yg_str name = yg_str_sub(formula, start, i - start);
-        bool quoted = start > 0 && (formula.ptr[start - 1] == '\'' || formula.ptr[start - 1] == '"');
+        bool quoted =
+            start > 0 && (formula.ptr[start - 1] == '\'' || formula.ptr[start - 1] == '"');
         bool number = start > 0 && isdigit((unsigned char)formula.ptr[start - 1]); // 1e5
         bool called = i < formula.len && formula.ptr[i] == '(';
         bool known = quoted || number || called;
@@ -136,8 +137,9 @@ static yg_rc event_parse(const struct yg_monitor_record *rec, struct yg_arena *a
         return formula_parse(rec, arena, def, err);
     if (!e->has_track || e->call_count > 0) {
         def->kind = YG_MONITOR_STORED;
-        def->why_not = e->has_track ? "the query uses a function that this version does not evaluate"
-                                    : "this version does not keep the source of this query";
+        def->why_not = e->has_track
+                           ? "the query uses a function that this version does not evaluate"
+                           : "this version does not keep the source of this query";
         return YG_OK;
     }
     return yg_scope_of_filter(e->filter, arena, def, err);
@@ -201,8 +203,8 @@ yg_str yg_monitor_aggr_words(const struct yg_monitor_def *def) {
     return YG_STR("at all times");
 }
 
-// "**system.net.bytes_rcvd** over **host:host0** was **> 100.0** on average during the **last 1h**."
-// Source: DataDog/datadogpy tests/integration (test_monitor_crud)
+// "**system.net.bytes_rcvd** over **host:host0** was **> 100.0** on average during the **last
+// 1h**." Source: DataDog/datadogpy tests/integration (test_monitor_crud)
 yg_str yg_monitor_default_name(const struct yg_monitor_def *def, struct yg_arena *arena) {
     char number[48];
     bool whole = def->number >= -1e15 && def->number <= 1e15 &&
@@ -214,7 +216,8 @@ yg_str yg_monitor_default_name(const struct yg_monitor_def *def, struct yg_arena
     size_t open = yg_str_find_char(def->expr, '{', 0);
     size_t close = open == SIZE_MAX ? SIZE_MAX : yg_str_find_char(def->expr, '}', open);
     yg_str metric = yg_first_metric(def->expr);
-    yg_str scope = close == SIZE_MAX ? YG_STR("*") : yg_str_sub(def->expr, open + 1, close - open - 1);
+    yg_str scope =
+        close == SIZE_MAX ? YG_STR("*") : yg_str_sub(def->expr, open + 1, close - open - 1);
     yg_str words = yg_monitor_window_words(def, arena);
     yg_str aggr = yg_monitor_aggr_words(def);
     return yg_arena_printf(arena, "**%.*s** over **%.*s** was **%s %s** %.*s during the **%.*s**.",

@@ -14,8 +14,11 @@ static bool span_parse(yg_str s, int64_t *ret_ns) {
     static const struct {
         const char *unit;
         int64_t ns, most;
-    } units[] = {{"mo", 30 * YG_DAY_NS, 1}, {"m", YG_MIN_NS, 10080}, {"h", YG_HOUR_NS, 168},
-                 {"d", YG_DAY_NS, 31},      {"w", 7 * YG_DAY_NS, 4}};
+    } units[] = {{"mo", 30 * YG_DAY_NS, 1},
+                 {"m", YG_MIN_NS, 10080},
+                 {"h", YG_HOUR_NS, 168},
+                 {"d", YG_DAY_NS, 31},
+                 {"w", 7 * YG_DAY_NS, 4}};
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         int64_t n;
         if (!yg_str_ends(s, yg_str_c(units[i].unit)))
@@ -54,8 +57,10 @@ static bool agg_parse(yg_str s, enum yg_window_agg *ret_agg) {
     static const struct {
         const char *name;
         enum yg_window_agg agg;
-    } names[] = {{"avg", YG_WINDOW_AVG}, {"sum", YG_WINDOW_SUM},
-                 {"min", YG_WINDOW_MIN}, {"max", YG_WINDOW_MAX}};
+    } names[] = {{"avg", YG_WINDOW_AVG},
+                 {"sum", YG_WINDOW_SUM},
+                 {"min", YG_WINDOW_MIN},
+                 {"max", YG_WINDOW_MAX}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (yg_str_eq_c(yg_str_trim(s), names[i].name)) {
             *ret_agg = names[i].agg;

@@ -25,7 +25,9 @@ static yg_rc threshold(const struct yg_json_node *thresholds, const char *name,
     return YG_OK;
 }
 
-static bool differs(double a, double b) { return a < b || a > b; }
+static bool differs(double a, double b) {
+    return a < b || a > b;
+}
 
 // The service prints thresholds as Python does: 90 is 90.0.
 static yg_rc check_critical(const struct yg_monitor_def *def, struct yg_err *err) {
@@ -39,7 +41,8 @@ static yg_rc check_critical(const struct yg_monitor_def *def, struct yg_err *err
         snprintf(texts[i], 48, whole ? "%.1f" : "%.12g", values[i]);
     }
     return yg_fail(err, YG_EINPUT,
-                   "Alert threshold (%s) does not match that used in the query (%s).", mine, theirs);
+                   "Alert threshold (%s) does not match that used in the query (%s).", mine,
+                   theirs);
 }
 
 // `milder` must lie on the OK side of `harder` for the comparison.
@@ -161,7 +164,7 @@ static yg_rc missing_options(const struct yg_json_node *options, struct yg_monit
     YG_TRY(flag(options, "notify_no_data", &def->notify_no_data, err));
     YG_TRY(whole(options, "no_data_timeframe", NO_DATA_MAX_MIN, &minutes, err));
     YG_TRY(whole(options, "timeout_h", 24, &hours, err));
-    def->no_data_ns = minutes > 0        ? minutes * YG_MIN_NS
+    def->no_data_ns = minutes > 0          ? minutes * YG_MIN_NS
                       : def->window_ns > 0 ? 2 * def->window_ns
                                            : 10 * YG_MIN_NS;
     def->timeout_ns = hours * YG_HOUR_NS;

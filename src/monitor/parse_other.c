@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kinds of monitors that this version keeps but does not evaluate: their queries are looked over, so
-// that obvious mistakes are refused and what clients manage stays manageable.
+// Kinds of monitors that this version keeps but does not evaluate: their queries are looked over,
+// so that obvious mistakes are refused and what clients manage stays manageable.
 #include "monitor/monitor_internal.h"
 
 #define COMPOSITE_IDS_MAX 10
@@ -51,8 +51,12 @@ static bool joined(struct composite *c, const char *op, bool (*part)(struct comp
     return true;
 }
 
-static bool composite_and(struct composite *c) { return joined(c, "&&", composite_not); }
-static bool composite_or(struct composite *c) { return joined(c, "||", composite_and); }
+static bool composite_and(struct composite *c) {
+    return joined(c, "&&", composite_not);
+}
+static bool composite_or(struct composite *c) {
+    return joined(c, "||", composite_and);
+}
 
 static bool composite_check(yg_str query) {
     struct composite c = {.text = query};
@@ -60,8 +64,7 @@ static bool composite_check(yg_str query) {
 }
 
 static bool check_query(yg_str query) { // "name"[.over(…)][.by(…)].last(n)…
-    return query.len > 2 && query.ptr[0] == '"' &&
-           yg_str_find_char(query, '"', 1) != SIZE_MAX &&
+    return query.len > 2 && query.ptr[0] == '"' && yg_str_find_char(query, '"', 1) != SIZE_MAX &&
            yg_str_find(query, YG_STR(".last("), 0) != SIZE_MAX;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One evaluation of one monitor: read the window, step every group, store changes with their messages
-// in one transaction, then make them the state in memory.
+// One evaluation of one monitor: read the window, step every group, store changes with their
+// messages in one transaction, then make them the state in memory.
 //
-// Only what was stored becomes the state: when the transaction fails, the next evaluation decides anew.
+// Only what was stored becomes the state: when the transaction fails, the next evaluation decides
+// anew.
 #include "monitor/set.h"
 
 #include "base/log.h"
@@ -30,8 +31,8 @@ struct work {
     struct yg_eval_result result;
     struct plan *plans;
     uint32_t plan_count, plan_cap;
-    bool changed;      // something must be stored now
-    bool too_many;     // groups beyond the limit were left out
+    bool changed;  // something must be stored now
+    bool too_many; // groups beyond the limit were left out
     enum yg_monitor_state overall;
 };
 
@@ -322,8 +323,8 @@ static yg_rc evaluate(struct work *w, struct yg_err *err) {
         YG_TRY(ms->run(ms->run_ctx, w->m->def, w->at_ns, w->arena, &w->result, err));
     } else {
         int64_t deadline_ns = yg_mono_ns(ms->clock) + DEADLINE_NS;
-        YG_TRY(yg_monitor_run(ms->store, w->m->def, w->at_ns, deadline_ns, w->arena, &w->result,
-                              err));
+        YG_TRY(
+            yg_monitor_run(ms->store, w->m->def, w->at_ns, deadline_ns, w->arena, &w->result, err));
     }
     for (uint32_t i = 0; i < w->result.count; i++)
         YG_TRY(plan_group(w, w->result.values[i].group, &w->result.values[i], err));

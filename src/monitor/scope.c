@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a query says of tags: those that every scope of it fixes, so that {{service.name}} also works
-// where the query is not grouped by service.
+// What a query says of tags: those that every scope of it fixes, so that {{service.name}} also
+// works where the query is not grouped by service.
 #include "monitor/monitor_internal.h"
 
 #define SCOPE_TAGS_MAX 32

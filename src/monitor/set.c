@@ -7,7 +7,7 @@
 #include "base/panic.h"
 
 #define INTERVAL_MS 60000
-#define ARENA_BYTES (8u << 20)    // of one monitor's record and definition
+#define ARENA_BYTES (8u << 20) // of one monitor's record and definition
 #define LOAD_ARENA_BYTES (1u << 30)
 #define FLUSH_NS (60 * YG_NS_PER_S)
 #define FLUSH_BATCH 256
@@ -145,8 +145,8 @@ static yg_rc monitor_read(struct yg_monitors *ms, struct monitor *m, struct yg_e
     if (yg_monitor_parse(&m->rec, m->arena, &m->def, &parse) != YG_OK) {
         m->def = NULL;
         snprintf(m->last_error, sizeof(m->last_error), "%.190s", parse.text);
-        yg_log(YG_LOG_WARN, "monitor", "stored monitor does not parse",
-               YG_KV_INT("monitor", m->id), YG_KV_C("error", parse.text));
+        yg_log(YG_LOG_WARN, "monitor", "stored monitor does not parse", YG_KV_INT("monitor", m->id),
+               YG_KV_C("error", parse.text));
     }
     m->due_ns = yg_now_ns(ms->clock);
     return YG_OK;
@@ -353,7 +353,8 @@ static void keep_house(struct yg_monitors *ms, int64_t now_ns) {
     if (now_ns - ms->flushed_ns >= FLUSH_NS) {
         ms->flushed_ns = now_ns;
         if (yg_monitors_flush(ms, &err) != YG_OK)
-            yg_log(YG_LOG_WARN, "monitor", "states could not be stored", YG_KV_C("error", err.text));
+            yg_log(YG_LOG_WARN, "monitor", "states could not be stored",
+                   YG_KV_C("error", err.text));
     }
     if (now_ns - ms->pruned_ns >= PRUNE_EVERY_NS) {
         ms->pruned_ns = now_ns;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Private to monitor: the running set, its monitors and groups, and who may touch them when.
 //
-// `lock` guards the list, every monitor's fields and `in_flight`. A monitor that is `busy` belongs to
-// the one evaluation (or flush) under way: its record, definition and groups are changed by nobody
-// else, so the holder may read them without the lock and takes it only to install what it decided.
-// Whoever wants to replace or remove a busy monitor waits on `idle`.
+// `lock` guards the list, every monitor's fields and `in_flight`. A monitor that is `busy` belongs
+// to the one evaluation (or flush) under way: its record, definition and groups are changed by
+// nobody else, so the holder may read them without the lock and takes it only to install what it
+// decided. Whoever wants to replace or remove a busy monitor waits on `idle`.
 #ifndef YG_MONITOR_SET_H
 #define YG_MONITOR_SET_H
 
@@ -37,9 +37,9 @@ struct monitor {
     int64_t due_ns;
     int64_t evaluated_ns;
     int64_t stored_ns; // when the groups were last written
-    bool busy;   // belongs to one evaluation or flush
-    bool queued; // a job for it waits in the pool
-    bool dirty;  // groups changed since they were stored
+    bool busy;         // belongs to one evaluation or flush
+    bool queued;       // a job for it waits in the pool
+    bool dirty;        // groups changed since they were stored
     enum yg_monitor_state overall;
     int64_t overall_modified_ns;
     char last_error[200];

@@ -2,15 +2,16 @@
 // The state machine of one group: value and time in, next state and whom to tell out. Pure.
 //
 //   value      → Alert, Warn or OK by thresholds; recovery thresholds hold a state that is left
-//   no value   → by on_missing_data, or No Data after no_data_timeframe with notify_no_data, or as it was
-//   same state → a repeat when renotify_interval has passed since the last message
+//   no value   → by on_missing_data, or No Data after no_data_timeframe with notify_no_data, or as
+//   it was same state → a repeat when renotify_interval has passed since the last message
 //
 // A group that never had data stays No Data and tells nobody. The first OK of a group tells nobody.
-// A cycle is the time from leaving OK to being OK again; it numbers the messages that belong together.
-// Source: DataDog/documentation content/en/monitors/configuration/_index.md
+// A cycle is the time from leaving OK to being OK again; it numbers the messages that belong
+// together. Source: DataDog/documentation content/en/monitors/configuration/_index.md
 #include "monitor/monitor_internal.h"
 
-#define RENOTIFY_END_NS (30 * YG_HOUR_NS) // repeats without a limit end so long after the first alert
+#define RENOTIFY_END_NS                                                                            \
+    (30 * YG_HOUR_NS) // repeats without a limit end so long after the first alert
 
 int yg_state_rank(enum yg_monitor_state s) {
     switch (s) {
@@ -45,10 +46,12 @@ enum yg_monitor_state yg_threshold_state(const struct yg_monitor_def *def,
     return YG_STATE_OK;
 }
 
-static bool alert_worthy(enum yg_monitor_state s) { return yg_state_rank(s) >= 2; }
+static bool alert_worthy(enum yg_monitor_state s) {
+    return yg_state_rank(s) >= 2;
+}
 
-// When the newest point that the last good window can have held was sent. A window that is found empty
-// now held its last point just inside the one before.
+// When the newest point that the last good window can have held was sent. A window that is found
+// empty now held its last point just inside the one before.
 static int64_t silent_since(const struct yg_monitor_def *def, const struct yg_group_record *g) {
     int64_t since = g->last_data_ns - def->window_ns;
     return since > 0 ? since : g->last_data_ns;
@@ -152,8 +155,8 @@ struct yg_step yg_group_step(const struct yg_monitor_def *def, struct yg_group_r
     if (at_ns - g->first_seen_ns < def->new_group_ns)
         return none;
     bool notify = true;
-    enum yg_monitor_state to = value ? yg_threshold_state(def, g->state, *value)
-                                     : missing_state(def, g, at_ns, &notify);
+    enum yg_monitor_state to =
+        value ? yg_threshold_state(def, g->state, *value) : missing_state(def, g, at_ns, &notify);
     if (to != g->state)
         return change(g, to, notify, at_ns);
     if (!repeat_due(def, g, at_ns))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // {{eval "…"}}: arithmetic over a message's variables, with the functions of the message language.
-// Source: DataDog/documentation content/en/monitors/notify/variables.md (template variable evaluation)
+// Source: DataDog/documentation content/en/monitors/notify/variables.md (template variable
+// evaluation)
 #include "notify/notify_internal.h"
 
 #include <ctype.h>
@@ -35,10 +36,18 @@ static bool name_char(char c) {
     return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '@' || c == '[' || c == ']';
 }
 
-static double truncated(double v) { return trunc(v); }
-static double sign(double v) { return v > 0 ? 1 : v < 0 ? -1 : 0; }
-static double same(double v) { return v; }
-static double to_bool(double v) { return v > 0 || v < 0 ? 1 : 0; }
+static double truncated(double v) {
+    return trunc(v);
+}
+static double sign(double v) {
+    return v > 0 ? 1 : v < 0 ? -1 : 0;
+}
+static double same(double v) {
+    return v;
+}
+static double to_bool(double v) {
+    return v > 0 || v < 0 ? 1 : 0;
+}
 
 // Largest unit below the value; keeps the value scaled and notes the unit.
 static double humanize(struct eval *e, double v, const char *const *units, size_t count) {
@@ -53,12 +62,12 @@ static double call(struct eval *e, yg_str name, const double *args, uint32_t cou
     static const struct {
         const char *name;
         double (*fn)(double);
-    } table[] = {{"abs", fabs},    {"int", truncated}, {"float", same},     {"trunc", truncated},
-                 {"ceil", ceil},   {"floor", floor},   {"sgn", sign},       {"to_bool", to_bool},
-                 {"exp", exp},     {"log10", log10},   {"sin", sin},        {"sinh", sinh},
-                 {"asin", asin},   {"asinh", asinh},   {"cos", cos},        {"cosh", cosh},
-                 {"acos", acos},   {"acosh", acosh},   {"tan", tan},        {"tanh", tanh},
-                 {"atan", atan},   {"atan2", NULL},    {"atanh", atanh}};
+    } table[] = {{"abs", fabs},  {"int", truncated}, {"float", same}, {"trunc", truncated},
+                 {"ceil", ceil}, {"floor", floor},   {"sgn", sign},   {"to_bool", to_bool},
+                 {"exp", exp},   {"log10", log10},   {"sin", sin},    {"sinh", sinh},
+                 {"asin", asin}, {"asinh", asinh},   {"cos", cos},    {"cosh", cosh},
+                 {"acos", acos}, {"acosh", acosh},   {"tan", tan},    {"tanh", tanh},
+                 {"atan", atan}, {"atan2", NULL},    {"atanh", atanh}};
     static const char *const bytes[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     static const char *const bits[] = {"b", "Kib", "Mib", "Gib", "Tib", "Pib", "Eib"};
     if (count == 0)

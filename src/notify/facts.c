@@ -76,9 +76,12 @@ static yg_str status_of(const struct yg_notice *n, yg_str scope, struct yg_arena
 static yg_str event_type(yg_str type) {
     static const struct {
         const char *type, *event;
-    } table[] = {{"metric alert", "metric_alert_monitor"}, {"query alert", "query_alert_monitor"},
-                 {"service check", "service_check"},       {"event alert", "event_alert"},
-                 {"event-v2 alert", "event_v2_alert"},     {"log alert", "log_alert"},
+    } table[] = {{"metric alert", "metric_alert_monitor"},
+                 {"query alert", "query_alert_monitor"},
+                 {"service check", "service_check"},
+                 {"event alert", "event_alert"},
+                 {"event-v2 alert", "event_v2_alert"},
+                 {"log alert", "log_alert"},
                  {"trace-analytics alert", "trace_analytics_alert"}};
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         if (yg_str_eq_c(type, table[i].type))
@@ -123,8 +126,7 @@ static void put_variables(struct facts *f, const struct yg_notice *n, const stru
     put(f, "HOSTNAME", tag_value(n, "host"));
     put_i64(f, "LAST_UPDATED", n->at_ns / YG_NS_PER_MS);
     put(f, "LINK", link);
-    put(f, "METRIC_NAMESPACE",
-        dot == SIZE_MAX ? (yg_str){"", 0} : yg_str_sub(n->metric, 0, dot));
+    put(f, "METRIC_NAMESPACE", dot == SIZE_MAX ? (yg_str){"", 0} : yg_str_sub(n->metric, 0, dot));
     put(f, "ORG_ID", n->org_id);
     put(f, "ORG_NAME", n->org_name);
     put(f, "PRIORITY", YG_STR("normal"));

@@ -90,7 +90,7 @@ bool yg_local_time_text(int64_t ns, yg_str zone, char out[YG_TIME_TEXT_BYTES]) {
     char iso[YG_TIME_TEXT_BYTES];
     yg_time_format_iso((at_s + offset) * YG_NS_PER_S, iso);
     int32_t minutes = (offset < 0 ? -offset : offset) / 60;
-    snprintf(out, YG_TIME_TEXT_BYTES, "%.10s %.8s%c%02d:%02d", iso, iso + 11, offset < 0 ? '-' : '+',
-             minutes / 60 % 24, minutes % 60);
+    snprintf(out, YG_TIME_TEXT_BYTES, "%.10s %.8s%c%02d:%02d", iso, iso + 11,
+             offset < 0 ? '-' : '+', minutes / 60 % 24, minutes % 60);
     return true;
 }

@@ -24,13 +24,13 @@ struct yg_notice {
     yg_str message;            // template
     yg_str escalation_message; // template, added to repeats
     yg_str query;
-    yg_str metric; // first metric of the query, or empty
+    yg_str metric;      // first metric of the query, or empty
     const yg_str *tags; // the monitor's own
     uint32_t tag_count;
     int64_t priority; // 0 = none
     bool include_tags;
 
-    yg_str group;             // "service:a", "*"
+    yg_str group; // "service:a", "*"
     const struct yg_tag *group_tags;
     uint32_t group_tag_count;
     const struct yg_tag *scope_tags; // tags that the query's scope fixes: {{x.name}} falls back on
@@ -59,8 +59,9 @@ struct yg_notice {
 // "Triggered", "Re-Triggered", "Warn", "Re-Warn", "No Data", "Re-No Data", "Recovered"; "Modified".
 const char *yg_notice_transition(const struct yg_notice *n);
 
-// Renders one template (§ message language in README.md) into arena. Never fails on what users wrote:
-// an unknown variable is empty, an unfinished block ends at the text's end. ENOMEM, ELIMIT (64 KiB).
+// Renders one template (§ message language in README.md) into arena. Never fails on what users
+// wrote: an unknown variable is empty, an unfinished block ends at the text's end. ENOMEM, ELIMIT
+// (64 KiB).
 yg_rc yg_template_render(const struct yg_notice *n, yg_str text, struct yg_arena *arena,
                          yg_str *ret_text, struct yg_err *err) YG_MUST_USE;
 
@@ -107,11 +108,11 @@ struct yg_notifier_options {
     struct yg_meta *meta;
     struct yg_client *client;
     const struct yg_clock *clock;
-    int64_t retry_first_ms;  // 0 = 1,000; doubles up to …
-    int64_t retry_max_ms;    // 0 = 300,000
-    int64_t timeout_ms;      // of one try; 0 = 15,000
-    uint32_t tries_max;      // 0 = 20: a receiver may be away for about an hour
-    uint32_t in_flight_max;  // 0 = 16
+    int64_t retry_first_ms; // 0 = 1,000; doubles up to …
+    int64_t retry_max_ms;   // 0 = 300,000
+    int64_t timeout_ms;     // of one try; 0 = 15,000
+    uint32_t tries_max;     // 0 = 20: a receiver may be away for about an hour
+    uint32_t in_flight_max; // 0 = 16
 };
 
 struct yg_notifier *yg_notifier_create(const struct yg_notifier_options *options);
@@ -119,8 +120,8 @@ struct yg_notifier *yg_notifier_create(const struct yg_notifier_options *options
 void yg_notifier_destroy(struct yg_notifier *n);
 void yg_notifier_start(struct yg_notifier *n); // own thread
 void yg_notifier_kick(struct yg_notifier *n);  // new rows are in the outbox. Any thread
-// One round without the thread, for tests: notes answers that came, sends what is due. Tells how many
-// deliveries are under way. Never while the thread runs.
+// One round without the thread, for tests: notes answers that came, sends what is due. Tells how
+// many deliveries are under way. Never while the thread runs.
 uint32_t yg_notifier_pass(struct yg_notifier *n);
 
 #endif

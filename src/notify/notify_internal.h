@@ -23,7 +23,8 @@ bool yg_local_time_text(int64_t ns, yg_str zone, char out[YG_TIME_TEXT_BYTES]);
 
 // ---- webhook.c, slack.c
 yg_rc yg_webhook_build(struct yg_meta *meta, const struct yg_message_record *msg,
-                       struct yg_arena *arena, struct yg_delivery *d, struct yg_err *err) YG_MUST_USE;
+                       struct yg_arena *arena, struct yg_delivery *d,
+                       struct yg_err *err) YG_MUST_USE;
 yg_rc yg_slack_build(struct yg_meta *meta, const struct yg_message_record *msg,
                      struct yg_arena *arena, struct yg_delivery *d, struct yg_err *err) YG_MUST_USE;
 void yg_delivery_header(struct yg_delivery *d, yg_str name, yg_str value);

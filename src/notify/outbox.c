@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sender: takes due rows of the outbox, sends them, notes what became of each.
 //
-// One thread works in rounds: note the answers that came, send what is due, sleep until the next row is
-// due, an answer comes or somebody kicks. A row stays pending in the database until its answer is
-// noted, so after a crash exactly the deliveries whose answer was not noted are tried again, under the
-// same id (header X-Yagura-Delivery). Of one (monitor, group, target) only the oldest pending row is
-// ever under way. Locks: `lock` guards `answered` and `in_flight`; the egress thread takes it for a
-// few instructions, the sender never holds it across the database or the client.
+// One thread works in rounds: note the answers that came, send what is due, sleep until the next
+// row is due, an answer comes or somebody kicks. A row stays pending in the database until its
+// answer is noted, so after a crash exactly the deliveries whose answer was not noted are tried
+// again, under the same id (header X-Yagura-Delivery). Of one (monitor, group, target) only the
+// oldest pending row is ever under way. Locks: `lock` guards `answered` and `in_flight`; the egress
+// thread takes it for a few instructions, the sender never holds it across the database or the
+// client.
 #include "notify/notify_internal.h"
 
 #include "base/counter.h"

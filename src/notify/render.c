@@ -137,8 +137,12 @@ yg_rc yg_notice_render(const struct yg_notice *n, struct yg_arena *arena,
 static yg_str why_undeliverable(yg_str name, struct yg_arena *arena) {
     static const struct {
         const char *start, *what;
-    } kinds[] = {{"pagerduty", "PagerDuty"}, {"opsgenie", "Opsgenie"}, {"teams", "Microsoft Teams"},
-                 {"sns", "SNS"},             {"team-", "teams"},       {"workflow-", "workflows"},
+    } kinds[] = {{"pagerduty", "PagerDuty"},
+                 {"opsgenie", "Opsgenie"},
+                 {"teams", "Microsoft Teams"},
+                 {"sns", "SNS"},
+                 {"team-", "teams"},
+                 {"workflow-", "workflows"},
                  {"case-", "cases"}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (yg_str_starts(name, yg_str_c(kinds[i].start)))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slack: which account and channel a handle means, and the incoming-webhook message.
-// Source: DataDog/terraform-provider-datadog datadog/tests/resource_datadog_integration_slack_channel_test.go
-// (accounts and channels); the message is Slack's public incoming-webhook format.
+// Source: DataDog/terraform-provider-datadog
+// datadog/tests/resource_datadog_integration_slack_channel_test.go (accounts and channels); the
+// message is Slack's public incoming-webhook format.
 #include "notify/notify_internal.h"
 
 #include "codec/json_read.h"
@@ -25,8 +26,8 @@ static yg_str receiver(struct yg_arena *arena, yg_str account, yg_str channel) {
     return yg_arena_printf(arena, "%.*s\n#%.*s", YG_STR_FMT(account), YG_STR_FMT(channel));
 }
 
-// "slack-ACCOUNT-CHANNEL": the longest account name that fits wins. "slack-CHANNEL": the account that
-// lists the channel, else the first account.
+// "slack-ACCOUNT-CHANNEL": the longest account name that fits wins. "slack-CHANNEL": the account
+// that lists the channel, else the first account.
 yg_rc yg_slack_resolve(struct yg_meta *meta, yg_str handle, struct yg_arena *arena,
                        yg_str *ret_receiver, struct yg_err *err) {
     struct yg_slack_account *accounts;
@@ -34,7 +35,8 @@ yg_rc yg_slack_resolve(struct yg_meta *meta, yg_str handle, struct yg_arena *are
     uint32_t account_count, channel_count;
     yg_str rest = yg_str_sub(handle, sizeof("slack-") - 1, handle.len);
     YG_TRY(yg_meta_slack_account_list(meta, arena, &accounts, &account_count, err));
-    YG_TRY(yg_meta_slack_channel_list(meta, (yg_str){"", 0}, arena, &channels, &channel_count, err));
+    YG_TRY(
+        yg_meta_slack_channel_list(meta, (yg_str){"", 0}, arena, &channels, &channel_count, err));
     if (account_count == 0)
         return yg_fail(err, YG_EINPUT, "no Slack account is configured");
     const struct yg_slack_account *best = NULL, *listing = NULL;
@@ -49,15 +51,12 @@ yg_rc yg_slack_resolve(struct yg_meta *meta, yg_str handle, struct yg_arena *are
     if (listing || !best)
         *ret_receiver = receiver(arena, listing ? listing->name : accounts[0].name, rest);
     else
-        *ret_receiver = receiver(arena, best->name,
-                                 yg_str_sub(rest, best->name.len + 1, rest.len));
+        *ret_receiver = receiver(arena, best->name, yg_str_sub(rest, best->name.len + 1, rest.len));
     return ret_receiver->ptr ? YG_OK : yg_fail(err, YG_ENOMEM, "Slack receiver: no memory");
 }
 
 static const char *color(int64_t state) {
-    return state == YG_STATE_OK     ? "#2eb67d"
-           : state == YG_STATE_WARN ? "#ecb22e"
-                                    : "#e01e5a";
+    return state == YG_STATE_OK ? "#2eb67d" : state == YG_STATE_WARN ? "#ecb22e" : "#e01e5a";
 }
 
 // What the channel's display settings say; a channel that nobody configured shows all.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The message language of monitors: a subset of handlebars with blocks on the kind of change.
 //
-// One pass over the text, blocks by recursion with a depth limit; blocks that do not apply are walked
-// with `emit` off so that nesting stays right. What users write never fails: unknown variables are
-// empty, unknown blocks are true when the variable of that name is not empty, an unfinished tag is
-// text, an unfinished block ends with the text.
-// Source: DataDog/documentation content/en/monitors/notify/variables.md
+// One pass over the text, blocks by recursion with a depth limit; blocks that do not apply are
+// walked with `emit` off so that nesting stays right. What users write never fails: unknown
+// variables are empty, unknown blocks are true when the variable of that name is not empty, an
+// unfinished tag is text, an unfinished block ends with the text. Source: DataDog/documentation
+// content/en/monitors/notify/variables.md
 #include "notify/notify_internal.h"
 
 #include "base/panic.h"
@@ -253,7 +253,8 @@ static bool comment(struct walk *w) {
 }
 
 // Handles the tag at w->pos ("{{" stands there). False: it is no tag, the marks are text.
-static bool tag_run(struct walk *w, yg_str block, bool emit, enum stop *ret_stop, bool *ret_stopped) {
+static bool tag_run(struct walk *w, yg_str block, bool emit, enum stop *ret_stop,
+                    bool *ret_stopped) {
     yg_str rest = yg_str_sub(w->text, w->pos, w->text.len);
     if (yg_str_starts(rest, YG_STR("{{{{")) && raw_block(w, emit))
         return true;

@@ -50,7 +50,8 @@ static yg_str epoch_ms(int64_t ns, struct yg_arena *arena) {
     return yg_arena_printf(arena, "%lld", (long long)(ns / YG_NS_PER_MS));
 }
 
-// Values of one tag key, in lexical order, joined by commas. The group's own tags win over the scope's.
+// Values of one tag key, in lexical order, joined by commas. The group's own tags win over the
+// scope's.
 static yg_str tag_values(const struct yg_tag *tags, uint32_t count, yg_str key,
                          struct yg_arena *arena) {
     yg_str joined = {"", 0};

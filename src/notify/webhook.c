@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One HTTP request of a webhook: URL, headers and payload with their $ variables expanded.
 //
-// A variable is '$' and the longest known name that follows; what is not known stays as it is. Inside a
-// string of a JSON payload the value is escaped for it, outside it stands bare. In a URL the values of
-// the alert are percent-encoded, custom variables are put in as they are (they may hold the whole URL).
-// Source: DataDog/documentation content/en/integrations/webhooks.md
+// A variable is '$' and the longest known name that follows; what is not known stays as it is.
+// Inside a string of a JSON payload the value is escaped for it, outside it stands bare. In a URL
+// the values of the alert are percent-encoded, custom variables are put in as they are (they may
+// hold the whole URL). Source: DataDog/documentation content/en/integrations/webhooks.md
 #include "notify/notify_internal.h"
 
 #include "base/panic.h"
@@ -23,13 +23,27 @@ const char yg_webhook_default_payload[] =
     " \"$ORG_ID\", \"name\": \"$ORG_NAME\"}, \"id\": \"$ID\"}";
 
 // Known names without a value of their own in this version: they expand to nothing.
-static const char *const empty_names[] = {
-    "INCIDENT_ATTACHMENTS", "INCIDENT_COMMANDER", "INCIDENT_CUSTOMER_IMPACT", "INCIDENT_FIELDS",
-    "INCIDENT_PUBLIC_ID", "INCIDENT_TITLE", "INCIDENT_URL", "LOGS_SAMPLE", "SECURITY_RULE_NAME",
-    "SECURITY_SIGNAL_ID", "SECURITY_SIGNAL_SEVERITY", "SECURITY_SIGNAL_TITLE",
-    "SECURITY_SIGNAL_MSG", "SECURITY_SIGNAL_ATTRIBUTES", "SECURITY_RULE_ID", "SECURITY_RULE_QUERY",
-    "SECURITY_RULE_GROUP_BY_FIELDS", "SECURITY_RULE_TYPE", "SNAPSHOT", "SYNTHETICS_TEST_NAME",
-    "SYNTHETICS_FIRST_FAILING_STEP_NAME"};
+static const char *const empty_names[] = {"INCIDENT_ATTACHMENTS",
+                                          "INCIDENT_COMMANDER",
+                                          "INCIDENT_CUSTOMER_IMPACT",
+                                          "INCIDENT_FIELDS",
+                                          "INCIDENT_PUBLIC_ID",
+                                          "INCIDENT_TITLE",
+                                          "INCIDENT_URL",
+                                          "LOGS_SAMPLE",
+                                          "SECURITY_RULE_NAME",
+                                          "SECURITY_SIGNAL_ID",
+                                          "SECURITY_SIGNAL_SEVERITY",
+                                          "SECURITY_SIGNAL_TITLE",
+                                          "SECURITY_SIGNAL_MSG",
+                                          "SECURITY_SIGNAL_ATTRIBUTES",
+                                          "SECURITY_RULE_ID",
+                                          "SECURITY_RULE_QUERY",
+                                          "SECURITY_RULE_GROUP_BY_FIELDS",
+                                          "SECURITY_RULE_TYPE",
+                                          "SNAPSHOT",
+                                          "SYNTHETICS_TEST_NAME",
+                                          "SYNTHETICS_FIRST_FAILING_STEP_NAME"};
 
 enum place { PLACE_JSON, PLACE_URL, PLACE_RAW };
 
@@ -107,8 +121,8 @@ static yg_rc expand(const struct expansion *x, yg_str text, enum place place, si
         char c = text.ptr[i];
         yg_str value = {"", 0};
         bool custom = false;
-        size_t len = c == '$' ? variable_at(x, yg_str_sub(text, i + 1, text.len), &value, &custom)
-                              : 0;
+        size_t len =
+            c == '$' ? variable_at(x, yg_str_sub(text, i + 1, text.len), &value, &custom) : 0;
         if (len == 0) {
             yg_buf_putc(&out, c);
             if (c == '\\' && in_string && i + 1 < text.len)

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys: first start, lookup, create, revoke, what survives a restart, what is on disk.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/file.h"
 #include "meta/meta.h"
 #include "test_dir.h"
 #include <unistd.h>
 
-static struct yg_meta *open_meta(const char *dir, const char *api, const char *app, struct yg_meta_first_keys *first) {
+static struct yg_meta *open_meta(const char *dir, const char *api, const char *app,
+                                 struct yg_meta_first_keys *first) {
     struct yg_err err = {0};
     struct yg_meta *m = NULL;
     struct yg_meta_options o = {
@@ -127,8 +128,9 @@ static void a_newer_or_foreign_file_is_refused(void **state) {
 
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, test_dir_make, test_dir_remove)
-    const struct CMUnitTest tests[] = {T(first_start_makes_one_pair), T(given_values_are_used_and_checked),
-                                       T(created_keys_live_until_revoked), T(no_key_value_is_on_disk),
-                                       T(a_newer_or_foreign_file_is_refused)};
+    const struct CMUnitTest tests[] = {
+        T(first_start_makes_one_pair), T(given_values_are_used_and_checked),
+        T(created_keys_live_until_revoked), T(no_key_value_is_on_disk),
+        T(a_newer_or_foreign_file_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitors, their changes in one transaction, the outbox's order, integrations.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "meta/meta.h"
 #include "test_dir.h"
@@ -113,17 +113,30 @@ static struct yg_monitor_change change_of(int64_t id, struct yg_group_record *g,
 static void a_change_is_durable_as_a_whole(void **state) {
     struct fixture *f = *state;
     int64_t id = make_monitor(f);
-    struct yg_message_record msgs[2] = {
-        {.target = YG_STR("@webhook-a"), .kind = YG_MESSAGE_WEBHOOK, .receiver = YG_STR("a"),
-         .facts_json = YG_STR("{}"), .due_ns = 100},
-        {.target = YG_STR("@nobody"), .kind = YG_MESSAGE_NONE, .state = YG_MESSAGE_FAILED,
-         .last_error = YG_STR("no such receiver")}};
-    struct yg_transition_record t = {.group = YG_STR("*"), .at_ns = 100, .from = YG_STATE_OK,
-                                     .to = YG_STATE_ALERT, .kind = YG_STR("Triggered"),
-                                     .has_value = true, .value = 0.08, .messages = msgs,
+    struct yg_message_record msgs[2] = {{.target = YG_STR("@webhook-a"),
+                                         .kind = YG_MESSAGE_WEBHOOK,
+                                         .receiver = YG_STR("a"),
+                                         .facts_json = YG_STR("{}"),
+                                         .due_ns = 100},
+                                        {.target = YG_STR("@nobody"),
+                                         .kind = YG_MESSAGE_NONE,
+                                         .state = YG_MESSAGE_FAILED,
+                                         .last_error = YG_STR("no such receiver")}};
+    struct yg_transition_record t = {.group = YG_STR("*"),
+                                     .at_ns = 100,
+                                     .from = YG_STATE_OK,
+                                     .to = YG_STATE_ALERT,
+                                     .kind = YG_STR("Triggered"),
+                                     .has_value = true,
+                                     .value = 0.08,
+                                     .messages = msgs,
                                      .message_count = 2};
-    struct yg_group_record g = {.group = YG_STR("*"), .state = YG_STATE_ALERT, .has_value = true,
-                                .value = 0.08, .since_ns = 100, .cycle = 7};
+    struct yg_group_record g = {.group = YG_STR("*"),
+                                .state = YG_STATE_ALERT,
+                                .has_value = true,
+                                .value = 0.08,
+                                .since_ns = 100,
+                                .cycle = 7};
     struct yg_monitor_change c = change_of(id, &g, &t);
     OK(yg_meta_monitor_apply(f->m, &c, 1, &f->err));
     assert_int_equal(strlen(msgs[0].id), 36);
@@ -171,10 +184,14 @@ static void a_change_of_a_deleted_monitor_writes_nothing(void **state) {
 
 static void add_message(struct fixture *f, int64_t id, const char *group, const char *target,
                         int64_t at_ns) {
-    struct yg_message_record msg = {.target = yg_str_c(target), .receiver = YG_STR("r"),
-                                    .facts_json = YG_STR("{}"), .due_ns = at_ns};
-    struct yg_transition_record t = {.group = yg_str_c(group), .at_ns = at_ns,
-                                     .kind = YG_STR("Triggered"), .messages = &msg,
+    struct yg_message_record msg = {.target = yg_str_c(target),
+                                    .receiver = YG_STR("r"),
+                                    .facts_json = YG_STR("{}"),
+                                    .due_ns = at_ns};
+    struct yg_transition_record t = {.group = yg_str_c(group),
+                                     .at_ns = at_ns,
+                                     .kind = YG_STR("Triggered"),
+                                     .messages = &msg,
                                      .message_count = 1};
     struct yg_group_record g = {.group = yg_str_c(group), .state = YG_STATE_ALERT};
     struct yg_monitor_change c = change_of(id, &g, &t);
@@ -233,8 +250,10 @@ static void old_history_goes_but_not_what_is_pending(void **state) {
 
 static void webhooks_and_variables(void **state) {
     struct fixture *f = *state;
-    struct yg_webhook hook = {.name = YG_STR("ops"), .url = YG_STR("http://h/"),
-                              .payload = YG_STR("{}"), .encode_as = YG_STR("json")};
+    struct yg_webhook hook = {.name = YG_STR("ops"),
+                              .url = YG_STR("http://h/"),
+                              .payload = YG_STR("{}"),
+                              .encode_as = YG_STR("json")};
     struct yg_webhook got;
     OK(yg_meta_webhook_put(f->m, YG_STR(""), &hook, &f->err));
     assert_int_equal(yg_meta_webhook_put(f->m, YG_STR(""), &hook, &f->err), YG_ECONFLICT);
@@ -253,8 +272,8 @@ static void webhooks_and_variables(void **state) {
     OK(yg_meta_webhook_delete(f->m, YG_STR("ops2"), &f->err));
     assert_int_equal(yg_meta_webhook_delete(f->m, YG_STR("ops2"), &f->err), YG_ENOTFOUND);
 
-    struct yg_webhook_variable var = {.name = YG_STR("TOKEN"), .value = YG_STR("s"),
-                                      .is_secret = true};
+    struct yg_webhook_variable var = {
+        .name = YG_STR("TOKEN"), .value = YG_STR("s"), .is_secret = true};
     struct yg_webhook_variable read, *all;
     uint32_t count;
     OK(yg_meta_variable_put(f->m, YG_STR(""), &var, &f->err));

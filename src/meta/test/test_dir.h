@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fresh directory per test: setup gives its path as the state, teardown removes it with its files.
+// A fresh directory per test: setup gives its path as the state, teardown removes it with its
+// files.
 #ifndef YG_META_TEST_DIR_H
 #define YG_META_TEST_DIR_H
 

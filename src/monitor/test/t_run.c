@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitors in simulated time: the test sets what each window gives and moves the clock; states,
 // history and messages are read back from the database, also after a restart.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "../../meta/test/test_dir.h"
 #include "monitor/set.h"
 
 #define GROUPS_MAX 8
 
-static int64_t fake_now(const struct yg_clock *c) { return c->fake_ns; }
+static int64_t fake_now(const struct yg_clock *c) {
+    return c->fake_ns;
+}
 
 struct fixture {
     void *dir;
@@ -77,14 +79,16 @@ static void close_all(struct fixture *f) {
 
 static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof(*f));
-    f->clock = (struct yg_clock){.now_ns = fake_now, .mono_ns = fake_now,
-                                 .fake_ns = INT64_C(1770000000) * YG_NS_PER_S};
+    f->clock = (struct yg_clock){
+        .now_ns = fake_now, .mono_ns = fake_now, .fake_ns = INT64_C(1770000000) * YG_NS_PER_S};
     if (test_dir_make(&f->dir))
         return -1;
     f->arena = yg_arena_create(YG_MEM_META, 64 << 20);
     open_all(f);
-    struct yg_webhook hook = {.name = YG_STR("ops"), .url = YG_STR("http://127.0.0.1:1/"),
-                              .payload = YG_STR("{}"), .encode_as = YG_STR("json")};
+    struct yg_webhook hook = {.name = YG_STR("ops"),
+                              .url = YG_STR("http://127.0.0.1:1/"),
+                              .payload = YG_STR("{}"),
+                              .encode_as = YG_STR("json")};
     OK(yg_meta_webhook_put(f->meta, YG_STR(""), &hook, &f->err));
     *state = f;
     return 0;
@@ -100,8 +104,10 @@ static int teardown(void **state) {
 }
 
 static void make(struct fixture *f, const char *type, const char *query, const char *options) {
-    struct yg_monitor_record rec = {.type = yg_str_c(type), .name = YG_STR("m"),
-                                    .query = yg_str_c(query), .message = YG_STR("x @webhook-ops"),
+    struct yg_monitor_record rec = {.type = yg_str_c(type),
+                                    .name = YG_STR("m"),
+                                    .query = yg_str_c(query),
+                                    .message = YG_STR("x @webhook-ops"),
                                     .options_json = yg_str_c(options)};
     OK(yg_meta_monitor_put(f->meta, &rec, false, &f->id, &f->err));
     OK(yg_monitors_reload(f->ms, f->id, &f->err));
@@ -206,12 +212,14 @@ static void restart_goes_on_where_it_was(void **state) {
 static void warning_and_recovery_thresholds(void **state) {
     struct fixture *f = *state;
     make(f, "query alert", "avg(last_1m):sum:temp{*} > 90",
-         "{\"thresholds\":{\"critical\":90,\"warning\":70,\"critical_recovery\":80,\"warning_recovery\":60}}");
+         "{\"thresholds\":{\"critical\":90,\"warning\":70,\"critical_recovery\":80,\"warning_"
+         "recovery\":60}}");
     static const struct {
         double value;
         enum yg_monitor_state wanted;
-    } steps[] = {{50, YG_STATE_OK},   {75, YG_STATE_WARN}, {95, YG_STATE_ALERT}, {85, YG_STATE_ALERT},
-                 {78, YG_STATE_WARN}, {65, YG_STATE_WARN}, {55, YG_STATE_OK},    {65, YG_STATE_OK}};
+    } steps[] = {{50, YG_STATE_OK},    {75, YG_STATE_WARN}, {95, YG_STATE_ALERT},
+                 {85, YG_STATE_ALERT}, {78, YG_STATE_WARN}, {65, YG_STATE_WARN},
+                 {55, YG_STATE_OK},    {65, YG_STATE_OK}};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         give(f, "*", steps[i].value);
         step(f, 60);
@@ -223,14 +231,16 @@ static void warning_and_recovery_thresholds(void **state) {
 
 static void silence_becomes_no_data_once(void **state) {
     struct fixture *f = *state;
-    make(f, "query alert", "avg(last_1m):avg:x{*} > 10", "{\"notify_no_data\":true,\"no_data_timeframe\":10}");
+    make(f, "query alert", "avg(last_1m):avg:x{*} > 10",
+         "{\"notify_no_data\":true,\"no_data_timeframe\":10}");
     give(f, "*", 1);
     step(f, 60);
     f->count = 0;
     int minutes = 0;
     while (group(f, "*").state != YG_STATE_NO_DATA && minutes++ < 30)
         step(f, 60);
-    assert_int_equal(minutes, 9); // ten minutes after the last point, which was a minute old at most
+    assert_int_equal(minutes,
+                     9); // ten minutes after the last point, which was a minute old at most
     step(f, 60);
     assert_string_equal(told(f), "No Data");
     give(f, "*", 1);
@@ -277,7 +287,8 @@ static void on_missing_data_modes(void **state) {
         {"{}", YG_STATE_OK, "Triggered,Recovered"}, // a count of nothing is 0
         {"{\"on_missing_data\":\"default\"}", YG_STATE_OK, "Triggered,Recovered"},
         {"{\"on_missing_data\":\"show_no_data\"}", YG_STATE_NO_DATA, "Triggered"},
-        {"{\"on_missing_data\":\"show_and_notify_no_data\"}", YG_STATE_NO_DATA, "Triggered,No Data"},
+        {"{\"on_missing_data\":\"show_and_notify_no_data\"}", YG_STATE_NO_DATA,
+         "Triggered,No Data"},
         {"{\"on_missing_data\":\"resolve\"}", YG_STATE_OK, "Triggered,Recovered"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -349,7 +360,8 @@ static void repeats_until_their_limit(void **state) {
     give(f, "*", 11);
     for (int i = 0; i < 11; i++)
         step(f, 60);
-    assert_string_equal(told(f), "Triggered,Re-Triggered,Re-Triggered,Recovered,Triggered,Re-Triggered");
+    assert_string_equal(told(f),
+                        "Triggered,Re-Triggered,Re-Triggered,Recovered,Triggered,Re-Triggered");
 }
 
 static void drafts_and_muted_ones_tell_nobody(void **state) {
@@ -442,7 +454,8 @@ static void the_view_keeps_values_and_letters(void **state) {
 
 static void last_data_survives_a_restart(void **state) {
     struct fixture *f = *state;
-    make(f, "query alert", "avg(last_1m):avg:x{*} > 10", "{\"notify_no_data\":true,\"no_data_timeframe\":5}");
+    make(f, "query alert", "avg(last_1m):avg:x{*} > 10",
+         "{\"notify_no_data\":true,\"no_data_timeframe\":5}");
     give(f, "*", 1);
     for (int i = 0; i < 20; i++)
         step(f, 60);

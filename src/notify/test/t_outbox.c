@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sender against a receiver on loopback: order, retries under one id, what a restart repeats,
 // what it does not, and what a webhook's variables become.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "../../meta/test/test_dir.h"
 #include "codec/json_read.h"
@@ -43,9 +43,13 @@ struct fixture {
     _Atomic int retry_after;
 };
 
-static int64_t fake_now(const struct yg_clock *c) { return c->fake_ns; }
+static int64_t fake_now(const struct yg_clock *c) {
+    return c->fake_ns;
+}
 
-static void copy(char *out, size_t bytes, yg_str s) { snprintf(out, bytes, "%.*s", YG_STR_FMT(s)); }
+static void copy(char *out, size_t bytes, yg_str s) {
+    snprintf(out, bytes, "%.*s", YG_STR_FMT(s));
+}
 
 static void receive(struct yg_http_request *take_req) {
     struct fixture *f = take_req->ctx;
@@ -69,9 +73,8 @@ static void receive(struct yg_http_request *take_req) {
     yg_http_reply(take_req, &reply);
 }
 
-static const struct yg_route routes[] = {{YG_POST, "/hook", 1 << 20, 0, receive},
-                                         {YG_POST, "/slack", 1 << 20, 0, receive},
-                                         {0}};
+static const struct yg_route routes[] = {
+    {YG_POST, "/hook", 1 << 20, 0, receive}, {YG_POST, "/slack", 1 << 20, 0, receive}, {0}};
 
 #define OK(call)                                                                                   \
     do {                                                                                           \
@@ -83,8 +86,8 @@ static void open_sender(struct fixture *f) {
     struct yg_meta_options mo = {.dir = f->dir, .clock = &f->clock};
     OK(yg_meta_open(&mo, &f->meta, NULL, &f->err));
     f->client = yg_client_create(4);
-    struct yg_notifier_options no = {.meta = f->meta, .client = f->client, .clock = &f->clock,
-                                     .tries_max = 4};
+    struct yg_notifier_options no = {
+        .meta = f->meta, .client = f->client, .clock = &f->clock, .tries_max = 4};
     f->notifier = yg_notifier_create(&no);
 }
 
@@ -97,8 +100,8 @@ static void close_sender(struct fixture *f) {
 static void listen_loopback(struct fixture *f) {
     static const struct yg_route *const tables[] = {routes, NULL};
     void *ctx[] = {f};
-    struct yg_http_server_options so = {.name = "test", .address = "127.0.0.1:0",
-                                        .tables = tables, .table_ctx = ctx};
+    struct yg_http_server_options so = {
+        .name = "test", .address = "127.0.0.1:0", .tables = tables, .table_ctx = ctx};
     struct yg_pool_options po = {.worker_count = 2};
     f->pool = yg_pool_create(&po);
     f->loop = yg_loop_create(f->pool);
@@ -109,8 +112,8 @@ static void listen_loopback(struct fixture *f) {
 
 static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof(*f));
-    f->clock = (struct yg_clock){.now_ns = fake_now, .mono_ns = fake_now,
-                                 .fake_ns = INT64_C(1770000000) * YG_NS_PER_S};
+    f->clock = (struct yg_clock){
+        .now_ns = fake_now, .mono_ns = fake_now, .fake_ns = INT64_C(1770000000) * YG_NS_PER_S};
     if (test_dir_make(&f->dir))
         return -1;
     pthread_mutex_init(&f->lock, NULL);
@@ -118,12 +121,15 @@ static int setup(void **state) {
     f->arena = yg_arena_create(YG_MEM_META, 16 << 20);
     listen_loopback(f);
     open_sender(f);
-    struct yg_webhook hook = {.name = YG_STR("ops"), .url = yg_str_c(f->url),
+    struct yg_webhook hook = {.name = YG_STR("ops"),
+                              .url = yg_str_c(f->url),
                               .payload = yg_str_c(yg_webhook_default_payload),
                               .encode_as = YG_STR("json")};
     OK(yg_meta_webhook_put(f->meta, YG_STR(""), &hook, &f->err));
-    struct yg_monitor_record rec = {.type = YG_STR("query alert"), .name = YG_STR("rate"),
-                                    .query = YG_STR("q"), .message = YG_STR("m")};
+    struct yg_monitor_record rec = {.type = YG_STR("query alert"),
+                                    .name = YG_STR("rate"),
+                                    .query = YG_STR("q"),
+                                    .message = YG_STR("m")};
     OK(yg_meta_monitor_put(f->meta, &rec, false, &f->monitor, &f->err));
     *state = f;
     return 0;
@@ -144,21 +150,42 @@ static int teardown(void **state) {
 }
 
 // A change of state with the messages of this text, stored as monitor does it.
-static void change(struct fixture *f, const char *group, const char *text, enum yg_monitor_state to) {
+static void change(struct fixture *f, const char *group, const char *text,
+                   enum yg_monitor_state to) {
     struct yg_tag tag = {YG_STR("service"), YG_STR("a\"b")};
-    struct yg_notice n = {.monitor_id = f->monitor, .type = YG_STR("query alert"),
-                          .name = YG_STR("rate"), .message = yg_str_c(text), .group = yg_str_c(group),
-                          .group_tags = &tag, .group_tag_count = 1, .from = YG_STATE_OK, .to = to,
-                          .has_value = true, .value = 0.5, .comparator = ">", .has_critical = true,
-                          .critical = 0.05, .window_words = YG_STR("last 5m"), .metric = YG_STR("aws.x"),
-                          .at_ns = f->clock.fake_ns, .org_id = YG_STR("1"), .org_name = YG_STR("org"),
-                          .public_url = YG_STR("http://y"), .user = yg_meta_user(f->meta)};
-    struct yg_transition_record t = {.group = yg_str_c(group), .at_ns = f->clock.fake_ns,
-                                     .from = YG_STATE_OK, .to = to, .kind = YG_STR("Triggered")};
+    struct yg_notice n = {.monitor_id = f->monitor,
+                          .type = YG_STR("query alert"),
+                          .name = YG_STR("rate"),
+                          .message = yg_str_c(text),
+                          .group = yg_str_c(group),
+                          .group_tags = &tag,
+                          .group_tag_count = 1,
+                          .from = YG_STATE_OK,
+                          .to = to,
+                          .has_value = true,
+                          .value = 0.5,
+                          .comparator = ">",
+                          .has_critical = true,
+                          .critical = 0.05,
+                          .window_words = YG_STR("last 5m"),
+                          .metric = YG_STR("aws.x"),
+                          .at_ns = f->clock.fake_ns,
+                          .org_id = YG_STR("1"),
+                          .org_name = YG_STR("org"),
+                          .public_url = YG_STR("http://y"),
+                          .user = yg_meta_user(f->meta)};
+    struct yg_transition_record t = {.group = yg_str_c(group),
+                                     .at_ns = f->clock.fake_ns,
+                                     .from = YG_STATE_OK,
+                                     .to = to,
+                                     .kind = YG_STR("Triggered")};
     OK(yg_notice_messages(f->meta, &n, NULL, f->arena, &t.messages, &t.message_count, &f->err));
     struct yg_group_record g = {.group = yg_str_c(group), .state = to};
-    struct yg_monitor_change c = {.monitor_id = f->monitor, .groups = &g, .group_count = 1,
-                                  .transitions = &t, .transition_count = 1};
+    struct yg_monitor_change c = {.monitor_id = f->monitor,
+                                  .groups = &g,
+                                  .group_count = 1,
+                                  .transitions = &t,
+                                  .transition_count = 1};
     OK(yg_meta_monitor_apply(f->meta, &c, 1, &f->err));
 }
 
@@ -172,7 +199,8 @@ static void settle(struct fixture *f) {
 static struct yg_message_record message(struct fixture *f, uint32_t back) {
     struct yg_transition_record *rows;
     uint32_t count;
-    OK(yg_meta_transitions(f->meta, f->monitor, 0, INT64_MAX, 100, f->arena, &rows, &count, &f->err));
+    OK(yg_meta_transitions(f->meta, f->monitor, 0, INT64_MAX, 100, f->arena, &rows, &count,
+                           &f->err));
     assert_true(count > back && rows[back].message_count > 0);
     return rows[back].messages[0];
 }
@@ -192,7 +220,8 @@ static void delivered_once_with_the_default_payload(void **state) {
     OK(yg_json_parse(yg_str_c(f->got[0].body), f->arena, &root, &f->err));
     assert_string_equal(yg_arena_cstr(f->arena, yg_json_get(root, "body")->str),
                         "is 0.5 \"now\" @webhook-ops");
-    assert_string_equal(yg_arena_cstr(f->arena, yg_json_get(root, "title")->str), "[Triggered] rate");
+    assert_string_equal(yg_arena_cstr(f->arena, yg_json_get(root, "title")->str),
+                        "[Triggered] rate");
     assert_string_equal(yg_arena_cstr(f->arena, yg_json_path(root, "org.name")->str), "org");
     assert_true(yg_json_get(root, "id")->str.len > 0);
 }
@@ -302,8 +331,10 @@ static void an_answer_that_was_never_noted_is_repeated_under_the_same_id(void **
 
 static void nobody_there_is_tried_again(void **state) {
     struct fixture *f = *state;
-    struct yg_webhook hook = {.name = YG_STR("gone"), .url = YG_STR("http://127.0.0.1:1/x"),
-                              .payload = YG_STR("{}"), .encode_as = YG_STR("json")};
+    struct yg_webhook hook = {.name = YG_STR("gone"),
+                              .url = YG_STR("http://127.0.0.1:1/x"),
+                              .payload = YG_STR("{}"),
+                              .encode_as = YG_STR("json")};
     OK(yg_meta_webhook_put(f->meta, YG_STR(""), &hook, &f->err));
     change(f, "*", "x @webhook-gone", YG_STATE_ALERT);
     settle(f);
@@ -339,14 +370,18 @@ static void undeliverable_handles_say_why(void **state) {
 static void variables_headers_and_forms(void **state) {
     struct fixture *f = *state;
     struct yg_webhook_variable base = {.name = YG_STR("BASE"), .value = yg_str_c(f->url)};
-    struct yg_webhook_variable token = {.name = YG_STR("TOKEN"), .value = YG_STR("s3\"cret"), .is_secret = true};
+    struct yg_webhook_variable token = {
+        .name = YG_STR("TOKEN"), .value = YG_STR("s3\"cret"), .is_secret = true};
     OK(yg_meta_variable_put(f->meta, YG_STR(""), &base, &f->err));
     OK(yg_meta_variable_put(f->meta, YG_STR(""), &token, &f->err));
-    struct yg_webhook hook = {.name = YG_STR("form"), .url = YG_STR("$BASE?m=$ALERT_TITLE"),
-                              .payload = YG_STR("{\"t\":\"$ALERT_TYPE/$ALERT_TRANSITION\",\"n\":$ALERT_ID,"
-                                                "\"k\":\"$TOKEN $NOBODY $5 $$ALERT_SCOPE\",\"s\":\"$SNAPSHOT\"}"),
-                              .encode_as = YG_STR("form"), .has_headers = true,
-                              .custom_headers = YG_STR("{\"X-Custom\":\"Bearer $TOKEN\"}")};
+    struct yg_webhook hook = {
+        .name = YG_STR("form"),
+        .url = YG_STR("$BASE?m=$ALERT_TITLE"),
+        .payload = YG_STR("{\"t\":\"$ALERT_TYPE/$ALERT_TRANSITION\",\"n\":$ALERT_ID,"
+                          "\"k\":\"$TOKEN $NOBODY $5 $$ALERT_SCOPE\",\"s\":\"$SNAPSHOT\"}"),
+        .encode_as = YG_STR("form"),
+        .has_headers = true,
+        .custom_headers = YG_STR("{\"X-Custom\":\"Bearer $TOKEN\"}")};
     OK(yg_meta_webhook_put(f->meta, YG_STR(""), &hook, &f->err));
     change(f, "service:a\"b", "x @webhook-form", YG_STATE_ALERT);
     settle(f);
@@ -355,7 +390,8 @@ static void variables_headers_and_forms(void **state) {
     assert_string_equal(f->got[0].custom, "Bearer s3\"cret");
     char wanted[256];
     snprintf(wanted, sizeof(wanted),
-             "t=error%%2FTriggered&n=%lld&k=s3%%22cret%%20%%24NOBODY%%20%%245%%20%%24service%%3Aa%%22b&s=",
+             "t=error%%2FTriggered&n=%lld&k=s3%%22cret%%20%%24NOBODY%%20%%245%%20%%24service%%3Aa%%"
+             "22b&s=",
              (long long)f->monitor);
     assert_string_equal(f->got[0].body, wanted);
     hook.custom_headers = YG_STR("{\"X-Custom\":\"a\\r\\nX-Evil: 1\"}");
@@ -371,8 +407,10 @@ static void slack_accounts_and_channels(void **state) {
     struct fixture *f = *state;
     char url[160];
     snprintf(url, sizeof(url), "http://%s/slack", yg_http_server_address(f->server));
-    struct yg_slack_account a = {YG_STR("team"), yg_str_c(url)}, b = {YG_STR("team-b"), yg_str_c(url)};
-    struct yg_slack_channel quiet = {YG_STR("team"), YG_STR("#quiet"), YG_STR("{\"message\":false,\"tags\":false}")};
+    struct yg_slack_account a = {YG_STR("team"), yg_str_c(url)},
+                            b = {YG_STR("team-b"), yg_str_c(url)};
+    struct yg_slack_channel quiet = {YG_STR("team"), YG_STR("#quiet"),
+                                     YG_STR("{\"message\":false,\"tags\":false}")};
     OK(yg_meta_slack_account_put(f->meta, &a, &f->err));
     OK(yg_meta_slack_account_put(f->meta, &b, &f->err));
     OK(yg_meta_slack_channel_put(f->meta, YG_STR(""), &quiet, &f->err));

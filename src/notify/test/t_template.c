@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The message language, handles and titles.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "notify/notify.h"
 
@@ -145,7 +145,8 @@ static void expressions_and_times(void **state) {
     struct yg_notice n = alert();
     struct yg_err err = {0};
     yg_str got;
-    assert_int_equal(yg_template_render(&n, YG_STR("{{local_time 'last_triggered_at' 'Asia/Tokyo'}}"),
+    assert_int_equal(yg_template_render(&n,
+                                        YG_STR("{{local_time 'last_triggered_at' 'Asia/Tokyo'}}"),
                                         arena, &got, &err),
                      YG_OK);
     if (got.len) // a machine without zone files gives nothing
@@ -161,7 +162,8 @@ static void check_handles(const char *text, const char *wanted) {
     assert_int_equal(yg_handles_find(yg_str_c(text), arena, &handles, &count, &err), YG_OK);
     for (uint32_t i = 0; i < count; i++) {
         size_t len = strlen(joined);
-        snprintf(joined + len, sizeof(joined) - len, "%s%.*s", i ? " " : "", YG_STR_FMT(handles[i]));
+        snprintf(joined + len, sizeof(joined) - len, "%s%.*s", i ? " " : "",
+                 YG_STR_FMT(handles[i]));
     }
     assert_string_equal(joined, wanted);
 }
@@ -182,8 +184,9 @@ static void titles_and_repeats(void **state) {
     struct yg_err err = {0};
     struct yg_rendered r;
     struct yg_notice n = alert();
-    n.message = YG_STR("{{#is_alert}}@webhook-a{{/is_alert}}{{#is_recovery}}@webhook-b{{/is_recovery}}"
-                       " @slack-{{service.name}}");
+    n.message =
+        YG_STR("{{#is_alert}}@webhook-a{{/is_alert}}{{#is_recovery}}@webhook-b{{/is_recovery}}"
+               " @slack-{{service.name}}");
     assert_int_equal(yg_notice_render(&n, arena, &r, &err), YG_OK);
     assert_true(yg_str_eq_c(r.title, "[Triggered on {service:web}] rate of web"));
     assert_int_equal(r.handle_count, 2); // a handle in a block that does not apply is no handle
@@ -202,9 +205,9 @@ static void titles_and_repeats(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(variables),  cmocka_unit_test(state_blocks),
-        cmocka_unit_test(matches),    cmocka_unit_test(nesting_else_and_inverse),
-        cmocka_unit_test(handles),    cmocka_unit_test(expressions_and_times),
+        cmocka_unit_test(variables),         cmocka_unit_test(state_blocks),
+        cmocka_unit_test(matches),           cmocka_unit_test(nesting_else_and_inverse),
+        cmocka_unit_test(handles),           cmocka_unit_test(expressions_and_times),
         cmocka_unit_test(titles_and_repeats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
