@@ -64,6 +64,10 @@ static uint16_t status_of(const struct yg_err *err) {
 }
 
 void yg_event_reply_err(struct yg_event_call *c, const struct yg_err *err) {
+    if (err->rc != YG_EINPUT) { // one form, with Retry-After where it helps
+        yg_api_reply_err(c->req, err);
+        return;
+    }
     if (!c->family->wrapped || strcmp(err->text, BAD_CURSOR) == 0 ||
         strstr(err->text, "API input validation failed") == err->text) {
         yg_api_reply_error(c->req, status_of(err), "%s", err->text);
@@ -197,12 +201,19 @@ yg_rc yg_event_read_filter(struct yg_event_call *c, const struct yg_json_node *f
     return read_query(c, err);
 }
 
+bool yg_event_body(struct yg_http_request *take_req, struct yg_json_node **ret_root) {
+    *ret_root = NULL;
+    return take_req->body.len == 0 || yg_api_body_json(take_req, ret_root);
+}
+
 yg_rc yg_event_read_body(struct yg_event_call *c, const struct yg_json_node *root,
                          const char *type_name, const struct yg_json_node **ret_attributes,
                          struct yg_err *err) {
+    *ret_attributes = root;
+    if (root == NULL && !c->family->wrapped) // clients may leave the body out
+        return YG_OK;
     if (!yg_json_is(root, YG_JSON_OBJECT_BEGIN))
         return yg_fail(err, YG_EINPUT, "API input validation failed: the body must be an object.");
-    *ret_attributes = root;
     if (!c->family->wrapped)
         return YG_OK;
     const struct yg_json_node *data = yg_json_get(root, "data");
@@ -367,7 +378,7 @@ void yg_event_search_post(struct yg_http_request *take_req, const struct yg_even
     struct yg_event_call c;
     struct yg_json_node *root = NULL;
     struct yg_err err = {0};
-    if (!yg_api_body_json(take_req, &root) || !yg_event_begin(take_req, family, &c))
+    if (!yg_event_body(take_req, &root) || !yg_event_begin(take_req, family, &c))
         return;
     run_search(&c, read_search(&c, root, &err), &err);
 }

@@ -43,6 +43,8 @@ void yg_event_reply_err(struct yg_event_call *c, const struct yg_err *err);
 // query, from, to, indexes of `filter` (NULL = all defaults) into c->query.
 yg_rc yg_event_read_filter(struct yg_event_call *c, const struct yg_json_node *filter,
                            struct yg_err *err) YG_MUST_USE;
+// The request's JSON body; NULL when there is none. On failure answers 400 and returns false.
+bool yg_event_body(struct yg_http_request *take_req, struct yg_json_node **ret_root);
 // The body (its data.attributes when wrapped); type_name: what data.type must be.
 yg_rc yg_event_read_body(struct yg_event_call *c, const struct yg_json_node *root,
                          const char *type_name, const struct yg_json_node **ret_attributes,

@@ -342,7 +342,7 @@ void yg_event_aggregate(struct yg_http_request *take_req, const struct yg_event_
     struct yg_json_node *root = NULL;
     struct yg_err err = {0};
     struct yg_event_call call;
-    if (!yg_api_body_json(take_req, &root) || !yg_event_begin(take_req, family, &call))
+    if (!yg_event_body(take_req, &root) || !yg_event_begin(take_req, family, &call))
         return;
     struct request *r = YG_NEW(call.arena, struct request);
     if (r == NULL) {

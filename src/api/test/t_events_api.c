@@ -318,6 +318,8 @@ static void test_log_defaults(void **state) {
     const struct yg_json_node *root =
         post("/api/v2/logs/events/search", "{}", 200); // the last 15 minutes
     assert_int_equal(yg_json_get(root, "data")->count, 0);
+    root = post("/api/v2/logs/events/search", "", 200); // no body
+    assert_int_equal(yg_json_get(root, "data")->count, 0);
     root = post("/api/v2/logs/events/search", "{\"filter\":{" WINDOW "}}", 200);
     assert_int_equal(yg_json_get(root, "data")->count, 10);
     root = post("/api/v2/logs/events/search",
@@ -464,6 +466,7 @@ static void test_span_aggregate(void **state) {
 static void test_span_refusals(void **state) {
     (void)state;
     const char *search = "/api/v2/spans/events/search";
+    expect_error(search, "", 400, "must be an object");
     expect_error(search, "{}", 400, "Object must include `data` key.");
     expect_error(search, "{\"data\":{\"type\":\"x\"}}", 400,
                  "Invalid type. Expected \\\"search_request\\\".");
