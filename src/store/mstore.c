@@ -182,6 +182,9 @@ yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore *
     yg_mreg_init(&ms->reg, options->series_max, options->series_per_metric_max);
     pthread_mutex_init(&ms->flush_lock, NULL);
     pthread_rwlock_init(&ms->state_lock, NULL);
+    ms->pool = options->pool;
+    yg_event_init(&ms->merge_idle);
+    yg_event_set(&ms->merge_idle);
     ms->log.fd = -1;
     yg_rc rc = open_files(ms, err);
     if (rc != YG_OK) {
@@ -197,6 +200,9 @@ void yg_mstore_close(struct yg_mstore *ms) {
     if (ms == NULL)
         return;
     YG_CHECK(ms, YG_MSTORE_MAGIC);
+    atomic_store_explicit(&ms->closing, true, memory_order_relaxed);
+    yg_event_wait(&ms->merge_idle);
+    yg_event_fini(&ms->merge_idle);
     yg_mhead_unref(ms->head);
     yg_mhead_unref(ms->frozen);
     yg_mblocks_unref(ms->blocks);
@@ -419,9 +425,8 @@ static void stop_on_damage(void *ctx, const struct yg_err *err) {
         *first = *err;
 }
 
-static yg_rc merge_blocks(struct yg_mstore *ms, uint32_t at, uint32_t n,
+static yg_rc merge_blocks(struct yg_mstore *ms, struct yg_mblock *const *b, uint32_t n,
                           struct yg_mblock **ret_block, struct yg_err *err) {
-    struct yg_mblock *const *b = ms->blocks->blocks + at;
     const struct yg_mwriter_options options = {.dir = ms->dir,
                                                .level = b[0]->level + 1,
                                                .seq_lo = b[0]->seq_lo,
@@ -471,21 +476,70 @@ static int64_t merge_candidate(const struct yg_mblocks *l) {
     return -1;
 }
 
-static void merge_some(struct yg_mstore *ms) {
-    int64_t at;
-    while ((at = merge_candidate(ms->blocks)) >= 0) {
-        struct yg_err err = {0};
-        struct yg_mblock *merged;
-        if (merge_blocks(ms, (uint32_t)at, YG_MS_MERGE_FAN_IN, &merged, &err) != YG_OK) {
-            yg_log(YG_LOG_WARN, "store", "metric blocks not merged", YG_KV_C("error", err.text));
-            return;
-        }
-        struct yg_mblocks *old = yg_mblocks_ref(ms->blocks);
-        replace_blocks(ms, (uint32_t)at, YG_MS_MERGE_FAN_IN, merged, false);
-        for (uint32_t i = 0; i < YG_MS_MERGE_FAN_IN; i++)
-            (void)unlink(old->blocks[(uint32_t)at + i]->path);
-        yg_mblocks_unref(old);
+// Puts a merged block in the place of its sources. False when one of them is gone meanwhile (it
+// aged out): then the merge would bring it back, and is thrown away.
+static bool publish_merge(struct yg_mstore *ms, struct yg_mblock *const *b, uint32_t n,
+                          struct yg_mblock *take_merged) {
+    pthread_mutex_lock(&ms->flush_lock);
+    const struct yg_mblocks *l = ms->blocks;
+    uint32_t at = 0;
+    while (at < l->count && l->blocks[at] != b[0])
+        at++;
+    bool whole =
+        at + n <= l->count && memcmp(l->blocks + at, b, n * sizeof(struct yg_mblock *)) == 0;
+    if (whole)
+        replace_blocks(ms, at, n, take_merged, false);
+    pthread_mutex_unlock(&ms->flush_lock);
+    for (uint32_t i = 0; whole && i < n; i++)
+        (void)unlink(b[i]->path);
+    if (!whole) {
+        (void)unlink(take_merged->path);
+        yg_mblock_unref(take_merged);
     }
+    return whole;
+}
+
+static bool merge_once(struct yg_mstore *ms, struct yg_mblocks *l) {
+    int64_t at = merge_candidate(l);
+    if (at < 0 || atomic_load_explicit(&ms->closing, memory_order_relaxed))
+        return false;
+    struct yg_err err = {0};
+    struct yg_mblock *merged;
+    if (merge_blocks(ms, l->blocks + at, YG_MS_MERGE_FAN_IN, &merged, &err) != YG_OK) {
+        yg_log(YG_LOG_WARN, "store", "metric blocks not merged", YG_KV_C("error", err.text));
+        return false;
+    }
+    return publish_merge(ms, l->blocks + at, YG_MS_MERGE_FAN_IN, merged);
+}
+
+static void merge_job(void *arg) {
+    struct yg_mstore *ms = arg;
+    bool more = true;
+    while (more) {
+        pthread_rwlock_rdlock(&ms->state_lock);
+        struct yg_mblocks *l = yg_mblocks_ref(ms->blocks);
+        pthread_rwlock_unlock(&ms->state_lock);
+        more = merge_once(ms, l);
+        yg_mblocks_unref(l);
+    }
+    yg_event_set(&ms->merge_idle);
+}
+
+// Under flush_lock: true when there is something to merge and nobody at it; the caller then runs
+// merge_job.
+static bool claim_merge(struct yg_mstore *ms) {
+    if (merge_candidate(ms->blocks) < 0 || !yg_event_wait_ms(&ms->merge_idle, 0))
+        return false;
+    yg_event_reset(&ms->merge_idle);
+    return true;
+}
+
+// On the pool's background lane, so that neither the strand that applies nor a flush waits for it.
+static void start_merge(struct yg_mstore *ms) {
+    if (ms->pool == NULL)
+        merge_job(ms);
+    else if (yg_pool_submit(ms->pool, YG_LANE_BACKGROUND, merge_job, ms, NULL) != YG_OK)
+        yg_event_set(&ms->merge_idle); // the lane is full: the next flush tries again
 }
 
 yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) {
@@ -501,10 +555,13 @@ yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) {
         if (rc == YG_OK && yg_mstore_flushed_sequence(ms) >= goal)
             break;
     }
-    if (rc == YG_OK)
-        merge_some(ms);
+    bool merge = rc == YG_OK && claim_merge(ms);
     pthread_mutex_unlock(&ms->flush_lock);
-    return rc == YG_OK ? rc : yg_err_wrap(err, "metric flush");
+    if (rc != YG_OK)
+        return yg_err_wrap(err, "metric flush");
+    if (merge)
+        start_merge(ms);
+    return YG_OK;
 }
 
 // ------------------------------------------------------------ retention and figures

@@ -29,6 +29,8 @@ void yg_mstore_close(struct yg_mstore *ms); // does not flush
 // flushed_sequence are ignored. Points refused by a cardinality limit are counted
 // (yagura.metrics.refused) and dropped. Borrowed for the call.
 void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points);
+// flush and retain: any thread, beside apply and reads; they take as long as the disk takes. Merges of block files
+// run on the pool's background lane.
 // Writes what is in memory to a block file and gives memory back; afterwards flushed_sequence is
 // the last applied one.
 yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) YG_MUST_USE;

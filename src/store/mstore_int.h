@@ -322,6 +322,7 @@ struct yg_mstore {
     uint32_t magic;
     char *dir;
     const struct yg_clock *clock;
+    struct yg_pool *pool; // merges run there; NULL = in the flush
     int64_t retention_ns;
     struct yg_mreg reg;
     pthread_mutex_t flush_lock;
@@ -335,6 +336,8 @@ struct yg_mstore {
     _Atomic uint64_t head_bytes;
     _Atomic uint64_t file_bytes;
     _Atomic uint64_t damaged;
+    _Atomic bool closing;
+    struct yg_event merge_idle; // reset while a merge runs or waits for a worker
     struct yg_counter *damaged_counter, *refused_value, *refused_time;
 };
 void yg_mstore_note_damage(struct yg_mstore *ms, const struct yg_err *err);

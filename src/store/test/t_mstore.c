@@ -37,11 +37,13 @@ struct fixture {
     uint64_t sequence;
     uint32_t series_max, per_metric_max;
     int64_t retention_ns;
+    struct yg_pool *pool;
 };
 
 static void open_it(struct fixture *f) {
     const struct yg_mstore_options o = {.dir = f->dir,
                                         .clock = &test_clock,
+                                        .pool = f->pool,
                                         .retention_ns = f->retention_ns,
                                         .series_max = f->series_max,
                                         .series_per_metric_max = f->per_metric_max};
@@ -806,6 +808,7 @@ static void race_reader(void *arg) {
 static void readers_and_writer_agree(void **state) {
     (void)state;
     static struct race r;
+    r.f.pool = yg_pool_create(&(struct yg_pool_options){.worker_count = 2});
     start(&r.f);
     struct yg_thread t[2];
     yg_thread_start(&t[0], "reader0", race_reader, &r);
@@ -829,6 +832,7 @@ static void readers_and_writer_agree(void **state) {
     assert_true(r.reads > 0);
     yg_buf_fini(&d.text);
     finish(&r.f);
+    yg_pool_destroy(r.f.pool);
 }
 
 int main(void) {
