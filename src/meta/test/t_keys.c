@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys: first start, lookup, create, revoke, what survives a restart, what is on disk.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/file.h"
 #include "meta/meta.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitors, their changes in one transaction, the outbox's order, integrations.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "meta/meta.h"
 #include "test_dir.h"

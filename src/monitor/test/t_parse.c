@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Definitions: what validates, what is refused with which text, what is taken out of a query.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "monitor/monitor.h"
 

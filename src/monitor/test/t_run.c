@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitors in simulated time: the test sets what each window gives and moves the clock; states,
 // history and messages are read back from the database, also after a restart.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "../../meta/test/test_dir.h"
 #include "monitor/set.h"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sender against a receiver on loopback: order, retries under one id, what a restart repeats,
 // what it does not, and what a webhook's variables become.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "../../meta/test/test_dir.h"
 #include "codec/json_read.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The message language, handles and titles.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "notify/notify.h"
 
