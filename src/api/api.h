@@ -33,7 +33,8 @@ struct yg_api_seen {
     const char *client;
     const char *version;
     const char *route; // "/v0.4/traces", "dogstatsd"
-    uint64_t items;
+    uint64_t requests;
+    uint64_t items; // rows of them; 0 where a route has none
     uint64_t rejected;
     int64_t first_ns;
     int64_t last_ns;

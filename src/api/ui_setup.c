@@ -25,7 +25,8 @@ static void on_seen(void *ctx, const struct yg_api_seen *seen) {
     if (kind == YG_RECEIVED_COUNT)
         return;
     struct received *r = &g->rows[kind];
-    r->count += seen->items;
+    // Telemetry has no rows: its requests are what arrives.
+    r->count += kind == YG_RECEIVED_TELEMETRY ? seen->requests : seen->items;
     if (seen->first_ns != 0 && (r->first_ns == 0 || seen->first_ns < r->first_ns))
         r->first_ns = seen->first_ns;
     if (seen->last_ns < r->last_ns)

@@ -39,6 +39,7 @@ static void on_seen(void *arg, const struct yg_intake_seen *seen) {
         .client = seen->client,
         .version = seen->version,
         .route = seen->route,
+        .requests = seen->requests,
         .items = seen->items,
         .rejected = seen->rejected,
         .first_ns = seen->first_ns,
