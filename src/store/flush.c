@@ -175,8 +175,9 @@ static void note_versions(struct flush *f, const struct yg_columns *cs) {
     struct yg_store *store = f->store;
     const struct yg_column *ids = yg_columns_find(cs, YG_STR(YG_COL_TRACE_ID), YG_T_ID);
     const struct yg_column *versions = yg_columns_find(cs, YG_STR(YG_COL_VERSION), YG_T_I64);
-    if (cs->track != YG_TRACK_TRACES || ids == NULL || versions == NULL ||
-        ids->count != versions->count)
+    const struct yg_column *time = yg_columns_find(cs, YG_STR(YG_COL_TIME), YG_T_I64);
+    if (cs->track != YG_TRACK_TRACES || ids == NULL || versions == NULL || time == NULL ||
+        ids->count != versions->count || ids->count != time->count)
         return;
     pthread_mutex_lock(&store->lists_lock);
     for (uint32_t k = 0; k < ids->count && store->versions.len > 0; k++) {
@@ -184,7 +185,8 @@ static void note_versions(struct flush *f, const struct yg_columns *cs) {
         if (newest == 0 || newest != (uint64_t)versions->i64[k])
             continue;
         YG_GROW(YG_MEM_STORE, f->versions, f->version_count, f->version_cap);
-        f->versions[f->version_count++] = (struct yg_catalog_version){ids->ids[k], newest, 0};
+        f->versions[f->version_count++] = (struct yg_catalog_version){
+            ids->ids[k], newest, yg_day_of_ns(time->i64[k])};
     }
     pthread_mutex_unlock(&store->lists_lock);
 }
@@ -326,9 +328,11 @@ static void after(struct flush *f) {
     if (store->wal)
         yg_wal_release(store->wal, done);
     pthread_mutex_lock(&store->lists_lock);
-    for (uint32_t i = 0; i < f->version_count; i++)
-        yg_trace_versions_set(&store->versions, f->versions[i].id, f->versions[i].version,
-                              f->versions[i].day, true);
+    for (uint32_t i = 0; i < f->version_count; i++) {
+        const struct yg_catalog_version *v = &f->versions[i];
+        if (yg_trace_versions_get(&store->versions, v->id) == v->version) // no newer one since
+            yg_trace_versions_set(&store->versions, v->id, v->version, v->day, true);
+    }
     pthread_mutex_unlock(&store->lists_lock);
 }
 

@@ -80,6 +80,7 @@ struct yg_traces {
     struct yg_segment **near;
     uint32_t near_count, near_cap;
     uint64_t near_epoch;
+    int64_t near_from_ns, near_to_ns; // times that they cover
 };
 
 uint32_t yg_traces_text(struct yg_traces *t, yg_str text);

@@ -27,10 +27,11 @@ void yg_traces_drop_near(struct yg_traces *t) {
     t->near_epoch = 0;
 }
 
-static void pin_near(struct yg_traces *t, const struct yg_seg_list *list, int64_t from_ns) {
+static void pin_near(struct yg_traces *t, const struct yg_seg_list *list, int64_t from_ns,
+                     int64_t to_ns) {
     for (uint32_t i = 0; i < list->count; i++) {
         struct yg_segment *seg = list->segs[i];
-        if (seg->max_time_ns < from_ns)
+        if (seg->max_time_ns < from_ns || seg->min_time_ns > to_ns)
             continue;
         YG_GROW(YG_MEM_TRACES, t->near, t->near_count, t->near_cap);
         atomic_fetch_add(&seg->users, 1);
@@ -38,36 +39,48 @@ static void pin_near(struct yg_traces *t, const struct yg_seg_list *list, int64_
     }
 }
 
-// Segments of the last hours, looked up again only after the traces track has changed.
-static void renew_near(struct yg_traces *t) {
+// The segments that may hold the row of a trace with a span at start_ns. Those of the last hours
+// are kept until the traces track changes; older spans look the lists through.
+static void renew_near(struct yg_traces *t, int64_t start_ns) {
     struct yg_store *store = t->shard->store;
     uint64_t epoch = atomic_load(&store->traces_epoch);
-    if (epoch == t->near_epoch)
+    bool covered = start_ns - BEFORE_NS >= t->near_from_ns && start_ns + AFTER_NS <= t->near_to_ns;
+    if (epoch == t->near_epoch && covered)
         return;
+    int64_t now = yg_now_ns(store->o.clock);
     yg_traces_drop_near(t);
-    int64_t from = yg_now_ns(store->o.clock) - 2 * BEFORE_NS;
+    t->near_from_ns = now - 2 * BEFORE_NS;
+    t->near_to_ns = INT64_MAX;
+    if (start_ns - BEFORE_NS < t->near_from_ns) {
+        t->near_from_ns = start_ns - 2 * BEFORE_NS;
+        t->near_to_ns = start_ns + BEFORE_NS;
+    }
     pthread_mutex_lock(&store->lists_lock);
     t->near_epoch = atomic_load(&store->traces_epoch);
-    pin_near(t, &store->memory[YG_TRACK_TRACES], from);
-    pin_near(t, &store->files[YG_TRACK_TRACES], from);
+    pin_near(t, &store->memory[YG_TRACK_TRACES], t->near_from_ns, t->near_to_ns);
+    pin_near(t, &store->files[YG_TRACK_TRACES], t->near_from_ns, t->near_to_ns);
     pthread_mutex_unlock(&store->lists_lock);
 }
 
 // ------------------------------------------------------------ reading a stored row
 
-static bool row_of(struct yg_block *b, yg_id128 id, uint32_t *ret_row) {
-    const struct yg_vec *v[YG_TYPE_COUNT];
-    uint32_t n;
+// The id's row with the largest version in the block; the version in *ret_version.
+static bool row_of(struct yg_block *b, yg_id128 id, uint32_t *ret_row, uint64_t *ret_version) {
+    const struct yg_vec *v[YG_TYPE_COUNT], *versions[YG_TYPE_COUNT];
+    uint32_t n, version_count;
     struct yg_err err;
     if (b->ops->columns(b, YG_STR(YG_COL_TRACE_ID), v, &n, &err) != YG_OK || n != 1 ||
-        v[0]->type != YG_T_ID)
+        v[0]->type != YG_T_ID ||
+        b->ops->columns(b, YG_STR(YG_COL_VERSION), versions, &version_count, &err) != YG_OK ||
+        version_count != 1 || versions[0]->type != YG_T_I64)
         return false;
+    *ret_version = 0;
     for (uint32_t r = 0; r < b->row_count; r++)
-        if (yg_id128_eq(v[0]->ids[r], id)) {
+        if (yg_id128_eq(v[0]->ids[r], id) && (uint64_t)versions[0]->i64[r] > *ret_version) {
             *ret_row = r;
-            return true;
+            *ret_version = (uint64_t)versions[0]->i64[r];
         }
-    return false;
+    return *ret_version > 0;
 }
 
 static bool value_of(struct yg_block *b, const char *name, uint32_t row, struct yg_value *out) {
@@ -139,12 +152,11 @@ static void look_into(struct yg_traces *t, uint32_t idx, struct yg_segment *seg)
     for (uint32_t g = 0; g < seg->dir.granule_count; g++) {
         struct yg_block *b;
         uint32_t row;
+        uint64_t version;
         yg_arena_reset(arena);
-        if (yg_segment_block(seg, g, arena, &b, &err) != YG_OK || !row_of(b, id, &row))
+        if (yg_segment_block(seg, g, arena, &b, &err) != YG_OK ||
+            !row_of(b, id, &row, &version) || version <= t->open[idx].stored_version)
             continue;
-        uint64_t version = (uint64_t)i64_of(b, YG_COL_VERSION, row);
-        if (version <= t->open[idx].stored_version)
-            continue; // an older one
         take_row(t, &t->open[idx], b, row);
         t->open[idx].stored_version = version;
     }
@@ -153,6 +165,8 @@ static void look_into(struct yg_traces *t, uint32_t idx, struct yg_segment *seg)
 void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns) {
     struct yg_shard *sh = t->shard;
     yg_id128 id = t->open[idx].id;
+    if (start_ns < -(INT64_C(1) << 62) || start_ns > INT64_C(1) << 62)
+        return; // no time that a row could lie near to
     if (sh->builders[YG_TRACK_TRACES].count == 0) {
         memset(t->recent, 0, sizeof(t->recent));
     } else if (yg_bloom_has(t->recent, RECENT_BLOCKS, id.lo)) {
@@ -161,7 +175,7 @@ void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns) 
             yg_log(YG_LOG_DEBUG, "store", "seal put off", YG_KV_C("why", err.text));
         memset(t->recent, 0, sizeof(t->recent));
     }
-    renew_near(t);
+    renew_near(t, start_ns);
     for (uint32_t i = 0; i < t->near_count; i++) {
         struct yg_segment *seg = t->near[i];
         if (seg->max_time_ns >= start_ns - BEFORE_NS && seg->min_time_ns <= start_ns + AFTER_NS)
