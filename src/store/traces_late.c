@@ -151,7 +151,7 @@ static void look_into(struct yg_traces *t, uint32_t idx, struct yg_segment *seg)
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_TRACES, READ_BYTES_MAX);
     for (uint32_t g = 0; g < seg->dir.granule_count; g++) {
         struct yg_block *b;
-        uint32_t row;
+        uint32_t row = 0;
         uint64_t version;
         yg_arena_reset(arena);
         if (yg_segment_block(seg, g, arena, &b, &err) != YG_OK ||
