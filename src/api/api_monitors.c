@@ -494,6 +494,8 @@ const struct yg_route yg_api_monitors_routes[] = {
     {YG_POST, "/api/v1/monitor", YG_API_BODY_MAX, YG_ACCESS_FULL, monitor_create},
     {YG_POST, "/api/v1/monitor/validate", YG_API_BODY_MAX, YG_ACCESS_FULL, monitor_validate},
     {YG_GET, "/api/v1/monitor/can_delete", 0, YG_ACCESS_FULL, monitor_can_delete},
+    {YG_GET, "/api/v1/monitor/search", 0, YG_ACCESS_FULL, yg_api_monitor_search},
+    {YG_GET, "/api/v1/monitor/groups/search", 0, YG_ACCESS_FULL, yg_api_monitor_group_search},
     {YG_GET, "/api/v1/monitor/{id}", 0, YG_ACCESS_FULL, monitor_get},
     {YG_PUT, "/api/v1/monitor/{id}", YG_API_BODY_MAX, YG_ACCESS_FULL, monitor_update},
     {YG_DELETE, "/api/v1/monitor/{id}", YG_API_BODY_MAX, YG_ACCESS_FULL, monitor_delete},

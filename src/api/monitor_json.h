@@ -28,6 +28,10 @@ yg_rc yg_monitor_json_put(struct yg_json_writer *w, const struct yg_monitor_reco
                           const struct yg_user *creator, const struct yg_monitor_json_show *show,
                           struct yg_arena *arena, struct yg_err *err) YG_MUST_USE;
 
+// Handlers of api_monitor_search.c, listed in api_monitors.c's table.
+void yg_api_monitor_search(struct yg_http_request *take_req);
+void yg_api_monitor_group_search(struct yg_http_request *take_req);
+
 // Handlers of api_integrations.c, listed in api_monitors.c's table.
 void yg_api_webhook_create(struct yg_http_request *take_req);
 void yg_api_webhook_get(struct yg_http_request *take_req);
