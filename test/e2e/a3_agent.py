@@ -241,6 +241,7 @@ def test_fresh_recording_shows_every_field(yagura):
     for trace in traces:
         for s in trace:
             s["start"] += shift
+            s["trace_id"] ^= 0x0F0F0F0F                # the recorded ids belong to another test
             s["service"] = s["service"].replace("shop-api", "golden-api")
     moved = msgpack.packb(traces)
     assert yagura.agent_call(method, target, moved, headers).status == 200

@@ -184,7 +184,7 @@ def one(series):
     ("sum:fleet.cpu{env:prod AND NOT az:b}", 30), ("avg:fleet.cpu{*} * 2 + 1", 61), ("(sum:fleet.cpu{*} - 30) / 2", 30),
     ("-avg:fleet.cpu{*}", -30), ("sum:fleet.hits{*}.as_rate().rollup(sum, 60)", 4), ("sum:fleet.hits{service:web}.as_rate().rollup(sum, 60)", 1),
     ("default_zero(sum:fleet.errors{service:web}) / default_zero(sum:fleet.hits{service:web})", None),
-    ("abs(-avg:fleet.cpu{*})", 30), ("count_nonzero(avg:fleet.cpu{*} by {host})", 3),
+    ("abs(-avg:fleet.cpu{*})", 30), ("count_nonzero(avg:fleet.cpu{*} by {host}.rollup(avg, 60))", 3),
 ])
 def test_value_of_every_bucket(fleet, query, value):
     got = values(one(fleet(query)))

@@ -10,56 +10,9 @@ import threading
 import time
 
 import pytest
+from monitors import FAST, HANDBOOK, Lambdas, gauge, make_monitor, make_webhook, state, wait_state
 from receiver import Receiver
-from server import Factory, eventually
-
-FAST = {"YAGURA_MONITOR_INTERVAL_MS": "1000"}
-HANDBOOK = ("avg(last_5m):default_zero(sum:aws.lambda.errors{env:prod,service:x}) / "
-            "default_zero(sum:aws.lambda.invocations{env:prod,service:x}) > 0.05")
-MESSAGE = """{{service.name}} のエラー率が5%を超えました。
-{{#is_alert}}value {{value}} over {{threshold}}{{/is_alert}}{{#is_recovery}}fine again{{/is_recovery}}
-@webhook-ops"""
-
-
-def make_webhook(node, hook, name="ops", **more):
-    res = node.post("/api/v1/integration/webhooks/configuration/webhooks", {"name": name, "url": hook.url, **more})
-    assert res.status == 201, res
-    return res.json
-
-
-def make_monitor(node, query=HANDBOOK, kind="query alert", **more):
-    res = node.post("/api/v1/monitor", {"name": "Lambda Error Rate High: {{service.name}}", "type": kind, "query": query,
-                                        "message": MESSAGE, "tags": ["env:prod"], **more})
-    assert res.status == 200, res
-    return res.json
-
-
-def state(node, ident):
-    return node.get(f"/api/v1/monitor/{ident}").json["overall_state"]
-
-
-def wait_state(node, ident, wanted, timeout_s=30):
-    return eventually(lambda: state(node, ident) == wanted, timeout_s, 0.2,
-                      f"monitor {wanted}, is {state(node, ident)}; {node.get(f'/api/yagura/v1/monitors/{ident}/state')}")
-
-
-class Lambdas:
-    """Writes the two metrics of the handbook into the last minutes; each call is a new series, so values add up."""
-
-    def __init__(self, node):
-        self.node, self.series = node, 0
-
-    def add(self, errors, invocations, tags=("env:prod", "service:x")):
-        now = int(time.time()) // 10 * 10
-        self.series += 1
-        extra = [f"run:{self.series}"]
-        rows = []
-        for metric, value in (("errors", errors), ("invocations", invocations)):
-            rows.append({"metric": f"aws.lambda.{metric}", "type": 1, "interval": 10, "tags": [*tags, *extra],
-                         "points": [{"timestamp": now - back, "value": value} for back in range(20, 290, 10)]})
-        res = self.node.post("/api/v2/series", {"series": rows})
-        assert res.status == 202, res
-
+from server import eventually
 
 @pytest.fixture
 def hook():
@@ -230,13 +183,6 @@ def test_custom_payload_headers_and_variables(node, hook):
 
 
 # ---------------------------------------------------------------- groups, warnings, recovery, No Data
-def gauge(node, metric, value, tags=(), back=range(10, 60, 10)):
-    now = int(time.time())
-    res = node.post("/api/v2/series", {"series": [{"metric": metric, "type": 3, "tags": list(tags), "points": [
-        {"timestamp": now - b, "value": value} for b in back]}]})
-    assert res.status == 202, res
-
-
 def test_groups_alert_on_their_own(node, hook):
     make_webhook(node, hook)
     for host, value in (("a", 95), ("b", 50), ("c", 96)):
@@ -444,61 +390,3 @@ def test_monitors_survive_a_restart(node):
     again = node.get(f"/api/v1/monitor/{made['id']}").json
     assert {k: again[k] for k in ("name", "query", "message", "options", "tags", "created")} == {
         k: made[k] for k in ("name", "query", "message", "options", "tags", "created")}
-
-
-# ---------------------------------------------------------------- what takes minutes: begun first, looked at last
-class Slow:
-    """A server with one monitor that falls silent and one that stays in alert, while the other tests run."""
-
-    def __init__(self, node, hook):
-        self.node, self.hook, self.begun = node, hook, time.monotonic()
-        make_webhook(node, hook)
-        gauge(node, "beat", 1, back=range(25, 55, 5))
-        self.silent = make_monitor(node, "avg(last_1m):avg:beat{*} > 10", name="silent", message="{{#is_no_data}}gone{{/is_no_data}} @webhook-ops",
-                                   options={"notify_no_data": True, "no_data_timeframe": 2, "thresholds": {"critical": 10}})["id"]
-        gauge(node, "stuck", 100, back=range(0, 240, 10))
-        self.stuck = make_monitor(node, "avg(last_5m):avg:stuck{*} > 10", name="stuck", message="{{#is_renotify}}still{{/is_renotify}} @webhook-ops",
-                                  options={"renotify_interval": 1, "renotify_occurrences": 2, "thresholds": {"critical": 10}})["id"]
-        wait_state(node, self.silent, "OK")
-        wait_state(node, self.stuck, "Alert")
-
-    def of(self, name):
-        return [b for b in self.hook.got if b["title"].endswith(name)]
-
-    def wait(self, check, until_s, what):
-        return eventually(check, max(self.begun + until_s - time.monotonic(), 5), 0.5, what)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def slow(tmp_path_factory):
-    factory = Factory(tmp_path_factory.mktemp("slow"))
-    with Receiver() as receiver:
-        try:
-            begun = Slow(factory(env=FAST), receiver)
-        except Exception as err:                     # told by the tests that look at it
-            begun = err
-        yield begun
-        factory.end()
-
-
-def test_silence_becomes_no_data_and_is_told_once(slow):
-    assert isinstance(slow, Slow), slow
-    slow.wait(lambda: slow.of("silent"), 230, "the message about silence")
-    assert state(slow.node, slow.silent) == "No Data"
-    gauge(slow.node, "beat", 1)
-    wait_state(slow.node, slow.silent, "OK")
-    eventually(lambda: len(slow.of("silent")) == 2)
-    lost, back = slow.of("silent")
-    assert "[No data" in lost["title"] and "gone" in lost["body"]
-    assert "[Recovered" in back["title"] and "gone" not in back["body"]
-
-
-def test_renotify_interval_and_occurrences(slow):
-    assert isinstance(slow, Slow), slow
-    slow.wait(lambda: len(slow.of("stuck")) == 3, 200, "two repeats")
-    first, second, third = slow.of("stuck")
-    assert "[Triggered" in first["title"] and "still" not in first["body"]
-    assert "[Re-Triggered" in second["title"] and "still" in second["body"] and "still" in third["body"]
-    assert len({b["id"] for b in slow.of("stuck")}) == 3
-    slow.wait(lambda: time.monotonic() > slow.begun + 205, 210, "a third interval")
-    assert len(slow.of("stuck")) == 3, "no more than renotify_occurrences"

@@ -92,7 +92,7 @@ def test_check_config(stopped, tmp_path):
 
 def test_flags_win_over_environment_over_file(make_yagura, tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text("public-url: http://file.example\nlog:\n  level: error\n")
+    config.write_text("public:\n  url: http://file.example\nlog:\n  level: error\n")
     node = make_yagura("--config", str(config), "--public-url", "http://flag.example", env={"YAGURA_PUBLIC_URL": "http://env.example"})
     assert node.get("/api/yagura/v1/setup").json["public_url"] == "http://flag.example"
     node.stop()

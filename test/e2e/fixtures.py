@@ -5,8 +5,10 @@ import os
 import random
 import time
 
+import monitors
 import pytest
 import server
+from receiver import Receiver
 
 
 def pytest_addoption(parser):
@@ -46,6 +48,22 @@ def shared(tmp_path_factory):
     node = factory()
     yield node
     factory.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_monitors(request, tmp_path_factory):
+    """Monitors that need minutes (z1_monitors_slow.py): begun first, so that they run beside all other tests."""
+    if not any("slow_monitors" in item.fixturenames and item.path.name.startswith("z1_") for item in request.session.items):
+        yield None
+        return
+    factory = server.Factory(tmp_path_factory.mktemp("slow"))
+    with Receiver() as receiver:
+        try:
+            begun = monitors.Slow(factory(env=monitors.FAST), receiver)
+        except Exception as err:                     # told by the tests that look at it
+            begun = err
+        yield begun
+        factory.end()
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def test_metric_by_tag_and_formula(visit, live):
     v = visit(base(live), "/metrics?q=sum:shop.errors%7B*%7D+by+%7Bservice%7D.as_count()%0Asum:shop.hits%7B*%7D+by+%7Bservice%7D.as_count()%0A%3Da/b*100&from=now-15m")
     v.page.wait_for_selector(".tbl.mtable tbody tr")
     assert SERVICE in v.page.inner_text(".tbl.mtable tbody")
-    assert v.page.inner_text(".tbl.mtable tbody td >> nth=2") == "20.0"
+    assert v.page.inner_text(".tbl.mtable tbody td >> nth=5") == "20.0"
     assert "error rate of" in v.page.inner_text("section:has-text('Used in')")
 
 
