@@ -10,8 +10,8 @@
 #define DAY_NS (INT64_C(86400) * YG_NS_PER_S)
 #define LOADED_MAX 256u // segments whose directory and descriptor are kept open while idle
 
-void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day,
-                        uint64_t id, char *out, size_t cap) {
+void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day, uint64_t id,
+                        char *out, size_t cap) {
     int n = snprintf(out, cap, "%s/%s-%d-%016llx.seg", store->dir_segments, yg_track_name(track),
                      (int)day, (unsigned long long)id);
     YG_ASSERT(n > 0 && (size_t)n < cap);
@@ -61,8 +61,7 @@ static yg_rc sweep(const char *dir, const struct yg_map *known, yg_str suffix, u
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         char path[4096];
         yg_str name = yg_str_c(e->d_name);
-        if (e->d_name[0] == '.' || !yg_str_ends(name, suffix) ||
-            (known && yg_map_get(known, name)))
+        if (e->d_name[0] == '.' || !yg_str_ends(name, suffix) || (known && yg_map_get(known, name)))
             continue;
         int n = snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
         if (n > 0 && (size_t)n < sizeof(path) && unlink(path) == 0)
@@ -177,8 +176,6 @@ static void retain_track(struct yg_store *store, enum yg_track track) {
         forget_versions(store, day);
 }
 
-static void retain_metrics(void *arg) { yg_mstore_retain(((struct yg_store *)arg)->mstore); }
-
 // Idle segments beyond a number give their directory back, the longest unused first.
 static void unload_idle(struct yg_store *store) {
     for (;;) {
@@ -212,7 +209,7 @@ void yg_store_retain(struct yg_store *store) {
     for (int t = 0; t < YG_TRACK_COUNT; t++)
         retain_track(store, (enum yg_track)t);
     pthread_mutex_unlock(&store->flush_lock);
-    yg_strand_call(store->metrics_strand, retain_metrics, store);
+    yg_mstore_retain(store->mstore); // beside the strand: it may wait for a flush
     unload_idle(store);
 }
 

@@ -185,8 +185,8 @@ static void note_versions(struct flush *f, const struct yg_columns *cs) {
         if (newest == 0 || newest != (uint64_t)versions->i64[k])
             continue;
         YG_GROW(YG_MEM_STORE, f->versions, f->version_count, f->version_cap);
-        f->versions[f->version_count++] = (struct yg_catalog_version){
-            ids->ids[k], newest, yg_day_of_ns(time->i64[k])};
+        f->versions[f->version_count++] =
+            (struct yg_catalog_version){ids->ids[k], newest, yg_day_of_ns(time->i64[k])};
     }
     pthread_mutex_unlock(&store->lists_lock);
 }
@@ -256,26 +256,20 @@ static yg_rc write_checkpoint(struct flush *f, struct yg_err *err) {
 
 // ------------------------------------------------------------ metrics
 
-struct metrics_job {
-    struct yg_store *store;
-    yg_rc rc;
-    struct yg_err err;
-};
-
-static void flush_metrics(void *arg) {
-    struct metrics_job *job = arg;
-    job->rc = yg_mstore_flush(job->store->mstore, &job->err);
+static void drained(void *arg) {
+    (void)arg;
 }
 
-// Everything up to the cut stands in the strand's queue before this call.
+// Points up to the cut stand in the strand's queue before this call: they are applied first. The
+// writing itself goes on beside the strand, so that queries and later points do not wait for it.
 static void metrics_to_files(struct flush *f) {
-    struct metrics_job job = {.store = f->store};
-    yg_strand_call(f->store->metrics_strand, flush_metrics, &job);
-    if (job.rc == YG_OK)
+    struct yg_err err = {0};
+    yg_strand_call(f->store->metrics_strand, drained, NULL);
+    if (yg_mstore_flush(f->store->mstore, &err) == YG_OK)
         f->store->metrics_flushed = f->low_water;
     else
         yg_log(YG_LOG_WARN, "store", "metrics not written; the log keeps them",
-               YG_KV_C("why", job.err.text));
+               YG_KV_C("why", err.text));
 }
 
 // ------------------------------------------------------------ publication

@@ -326,6 +326,11 @@ static yg_rc recover(struct yg_store *store, struct yg_wal_recovery *ret_rec, st
     YG_TRY(
         yg_wal_recover(store->dir_wal, store->dir_damaged, above, replay_frame, &r, ret_rec, err));
     store->replaying = false;
+    // A block of metrics may be ahead of a log whose tail was lost with the power (wal-sync none or
+    // interval): its numbers are never given out again, or new points would pass for a replay.
+    uint64_t metrics = yg_mstore_flushed_sequence(store->mstore);
+    if (ret_rec->next_sequence <= metrics)
+        ret_rec->next_sequence = metrics + 1;
     atomic_fetch_add(&store->damaged, ret_rec->damaged);
     report(store, ret_rec);
     return YG_OK;
