@@ -26,7 +26,10 @@ static bool gone(void *arg) {
 bool yg_event_begin(struct yg_http_request *take_req, const struct yg_event_family *family,
                     struct yg_event_call *ret_call) {
     struct yg_api *api = take_req->ctx;
-    struct yg_event_call c = {.req = take_req, .family = family, .api = api};
+    struct yg_event_call c = {
+        .req = take_req, .family = family, .api = api, .link_path = family->list_path};
+    if (take_req->method == YG_POST && family->search_link_path)
+        c.link_path = family->search_link_path;
     c.arena = yg_arena_create(YG_MEM_QUERY, CALL_MEMORY_BYTES);
     if (c.arena == NULL) {
         yg_api_reply_error(take_req, 503, "no memory for a query; try again later");
@@ -89,7 +92,7 @@ void yg_event_reply_err(struct yg_event_call *c, const struct yg_err *err) {
     yg_http_reply(c->req, &reply);
 }
 
-void yg_event_reply(struct yg_event_call *c, struct yg_buf *take_json) {
+void yg_event_reply(struct yg_event_call *c, const char *content_type, struct yg_buf *take_json) {
     struct yg_err err = {0};
     if (yg_buf_ok(take_json, &err) != YG_OK) {
         yg_buf_fini(take_json);
@@ -97,7 +100,7 @@ void yg_event_reply(struct yg_event_call *c, struct yg_buf *take_json) {
                            YG_API_ANSWER_MAX);
         return;
     }
-    struct yg_http_reply reply = {.status = 200, .content_type = c->family->content_type};
+    struct yg_http_reply reply = {.status = 200, .content_type = content_type};
     yg_buf_move(take_json, &reply.body);
     yg_http_reply(c->req, &reply);
 }
@@ -301,14 +304,14 @@ static void put_next_link(struct yg_json_writer *w, const struct yg_event_call *
         from_text = yg_str_c(from);
         to_text = yg_str_c(to);
     }
-    yg_buf_printf(&url, "%s%s?", c->api->public_url, c->family->list_path);
-    put_param(&url, "filter%5Bquery%5D", c->query_text);
-    put_param(&url, "filter%5Bfrom%5D", from_text);
-    put_param(&url, "filter%5Bto%5D", to_text);
+    yg_buf_printf(&url, "%s%s?", c->api->public_url, c->link_path);
+    put_param(&url, "filter%5Bfrom%5D", from_text); // by name, as recorded
     put_param(&url, "filter%5Bindexes%5D", c->indexes_text);
-    put_param(&url, "sort", c->sort_text);
-    put_param(&url, "page%5Blimit%5D", yg_str_c(limit));
+    put_param(&url, "filter%5Bquery%5D", c->query_text);
+    put_param(&url, "filter%5Bto%5D", to_text);
     put_param(&url, "page%5Bcursor%5D", cursor);
+    put_param(&url, "page%5Blimit%5D", yg_str_c(limit));
+    put_param(&url, "sort", c->sort_text);
     yg_jw_k(w, "links");
     yg_jw_object(w);
     yg_jw_kstr(w, "next", yg_buf_str(&url));
@@ -319,7 +322,8 @@ static void put_page(struct yg_buf *body, const struct yg_event_call *c,
                      const struct yg_search_result *result) {
     struct yg_json_writer w = YG_JSON_WRITER(body);
     yg_str cursor = {0};
-    if (result->more && result->count > 0)
+    // As recorded: every page that holds something names a next one, which may turn out empty.
+    if (result->count > 0)
         cursor = make_cursor(c, &result->rows[result->count - 1]);
     yg_jw_object(&w);
     yg_jw_k(&w, "data");
@@ -352,7 +356,7 @@ static void run_search(struct yg_event_call *c, yg_rc read_rc, struct yg_err *er
     } else {
         struct yg_buf body = yg_api_buf();
         put_page(&body, c, &result);
-        yg_event_reply(c, &body);
+        yg_event_reply(c, c->family->content_type, &body);
     }
     yg_event_end(c);
 }

@@ -8,7 +8,8 @@
 // How a family of event routes differs from the others.
 struct yg_event_family {
     enum yg_track track;
-    const char *list_path; // of links.next
+    const char *list_path;        // of links.next
+    const char *search_link_path; // the same after a POST; NULL = list_path
     const char *content_type;
     bool wrapped; // bodies are {"data":{"type","attributes"}}, errors are objects
     void (*put_item)(struct yg_json_writer *w, const struct yg_row *row);
@@ -31,8 +32,8 @@ struct yg_event_call {
     struct yg_event_query query;
     // As the client wrote them, for links.next; numbers as their text.
     yg_str query_text, from_text, to_text, sort_text, indexes_text;
+    const char *link_path;
     bool no_index; // none of the named indexes exists: no row can match
-    char sort_value_text[24];
 };
 
 // {"errors":["invalid_argument(Field 'page.limit' is invalid: …)"]} or the object form of wrapped
@@ -54,7 +55,7 @@ void yg_event_put_meta(struct yg_json_writer *w, const struct yg_event_call *c,
                        const struct yg_warnings *warnings);
 bool yg_event_begin(struct yg_http_request *take_req, const struct yg_event_family *family,
                     struct yg_event_call *ret_call);
-void yg_event_reply(struct yg_event_call *c, struct yg_buf *take_json);
+void yg_event_reply(struct yg_event_call *c, const char *content_type, struct yg_buf *take_json);
 void yg_event_end(struct yg_event_call *c); // frees what begin made; the request is not touched
 
 // ---- rows as JSON (api_event_json.c)

@@ -360,7 +360,7 @@ void yg_event_aggregate(struct yg_http_request *take_req, const struct yg_event_
     } else {
         struct yg_buf body = yg_api_buf();
         put_answer(&body, r, &result);
-        yg_event_reply(&r->call, &body);
+        yg_event_reply(&r->call, "application/json", &body);
     }
     yg_event_end(&call);
 }

@@ -22,6 +22,7 @@ static void aggregate(struct yg_http_request *take_req) {
 static const struct yg_event_family events = {
     .track = YG_TRACK_EVENTS,
     .list_path = "/api/v2/events",
+    .search_link_path = "/api/v2/events/search",
     .content_type = "application/json",
     .put_item = yg_event_put_event,
 };
@@ -39,5 +40,6 @@ const struct yg_route yg_api_logs_routes[] = {
     {YG_POST, "/api/v2/logs/analytics/aggregate", YG_API_BODY_MAX, YG_ACCESS_FULL, aggregate},
     {YG_POST, "/api/v2/events/search", YG_API_BODY_MAX, YG_ACCESS_FULL, search_events},
     {YG_GET, "/api/v2/events", 0, YG_ACCESS_FULL, list_events},
+    {YG_GET, "/api/v2/events/search", 0, YG_ACCESS_FULL, list_events}, // links.next of the POST
     {0},
 };
