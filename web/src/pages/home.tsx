@@ -274,12 +274,12 @@ export default function Home(): VNode {
         {!boot.has_data && fleet.data && fleet.data.items.length === 0 ? (
           <section class="card"><Empty icon="setup" title={t('home.nothing')} acts={<a class="btn primary" href={href('/setup')}>{t('home.to_setup')}</a>}>{t('home.nothing_sub')}</Empty></section>) : null}
         <Await q={fleet} skeleton={<><div class="card"><SkeletonRows rows={3} cols={[0, 0, 0, 0, 0, 0]} /></div><div class="card"><SkeletonRows rows={8} cols={[16, 0, 96, 76]} /></div></>}>
-          {(f) => (
+          {(f) => (!boot.has_data && !f.items.length ? <Arrives /> : (
             <div class="vstack"><Kpis f={f} />
               <div class="homegrid"><Eyes f={f} q={q} /><Arrives /></div>
               {f.items.length || q ? <FleetCard f={f} q={q} v={v} />
                 : boot.has_data ? <section class="card"><Empty icon="services" title={t('home.no_spans')} acts={<><button class="btn sm" type="button" onClick={() => setParams({ from: 'now-1d', to: null, env: null })}>{t('home.widen')}</button><a class="btn sm quiet" href={href('/setup')}>{t('nav.setup')}</a></>}>{t('home.no_spans_sub')}</Empty></section> : null}
-            </div>)}
+            </div>))}
         </Await>
       </div>
     </Frame>

@@ -106,6 +106,8 @@ function TraceView({ l, logs, logsError, retryLogs }: { l: Loaded; logs: TraceLo
   const [cursor, setCursor] = useState(-1);
   const cur = Math.min(cursor, rows.length - 1);
   const scrollTo = useRef<((row: number) => void) | null>(null);
+  /** Span reached last: two key presses may come before the page is drawn anew. */
+  const reached = useRef(-1);
 
   const indexOf = (span: number): number => rows.findIndex((r) => (r.kind === 'group' ? r.g.rows.includes(span) : r.i === span));
   /** Opens what hides a span, so that it can be drawn. */
@@ -122,6 +124,7 @@ function TraceView({ l, logs, logsError, retryLogs }: { l: Loaded; logs: TraceLo
     reveal(span);
     if (open || p.span) setParams({ span: hexId(b.spanId[span] as bigint) }, replace);
     pending.current = span;
+    reached.current = span;
   };
   const pending = useRef(-1);
   useEffect(() => {
@@ -148,7 +151,7 @@ function TraceView({ l, logs, logsError, retryLogs }: { l: Loaded; logs: TraceLo
   }, [b, p.hl]);
   const jump = (list: number[], d: number): boolean => {
     if (!list.length) return false;
-    const at = rowSpan(rows[cur]);
+    const at = reached.current >= 0 ? reached.current : rowSpan(rows[cur]);
     const next = d > 0 ? list.find((i) => i > at) ?? list[0] : [...list].reverse().find((i) => i < at) ?? list[list.length - 1];
     select(next as number, false, true);
     return true;
@@ -158,6 +161,7 @@ function TraceView({ l, logs, logsError, retryLogs }: { l: Loaded; logs: TraceLo
     setCursor(i);
     scrollTo.current?.(i);
     const r = rows[i];
+    reached.current = rowSpan(r);
     if (p.span && r?.kind === 'span') setParams({ span: hexId(b.spanId[r.i] as bigint) }, true);
   };
   const toggle = (r: Row, open?: boolean): void => {
@@ -166,7 +170,8 @@ function TraceView({ l, logs, logsError, retryLogs }: { l: Loaded; logs: TraceLo
     else if ((b.endOf[r.i] as number) > r.i + 1) setClosed((s) => { const n = new Set(s); const close = open === undefined ? !n.has(r.i) : !open; if (close) n.add(r.i); else n.delete(r.i); return n; });
   };
   const openRow = (): void => {
-    const r = rows[cur];
+    const next = pending.current >= 0 ? indexOf(pending.current) : cur;
+    const r = rows[next < 0 ? cur : next];
     if (!r) return;
     if (r.kind === 'span') select(r.i, true);
     else toggle(r);
@@ -226,7 +231,7 @@ function TraceView({ l, logs, logsError, retryLogs }: { l: Loaded; logs: TraceLo
         <div class="main">
           <div class="mini"><div class="key"><Legend l={l} svc={p.svc ?? ''} /></div><Minimap l={l} win={win} onWin={setWin} /></div>
           <Waterfall l={l} rows={rows} win={win} cur={cur} selected={spanRow} matches={matches} critical={showCritical} logs={bySpan} closed={closed} scrollTo={scrollTo}
-            onCursor={(i) => setCursor(i)} onOpen={(i) => { setCursor(i); const r = rows[i]; if (r?.kind === 'span') select(r.i, true); else if (r) toggle(r); }} onToggle={toggle} />
+            onCursor={(i) => { setCursor(i); reached.current = rowSpan(rows[i]); }} onOpen={(i) => { setCursor(i); const r = rows[i]; if (r?.kind === 'span') select(r.i, true); else if (r) toggle(r); }} onToggle={toggle} />
           <Dock l={l} logs={logs} error={logsError} retry={retryLogs} selected={spanRow} onSpan={jumpTo} />
         </div>
         {spanRow >= 0 ? <SpanPanel l={l} row={spanRow} logs={bySpan.get(spanRow) ?? []} onSpan={jumpTo} onClose={() => setParams({ span: null })} /> : null}
@@ -265,7 +270,7 @@ export default function Trace({ id }: { id: string }): VNode {
         : q.error ? (q.error instanceof ApiError && q.error.status === 404
           ? <Empty icon="traces" title={t('trace.unknown')} acts={<><button class="btn sm primary" type="button" onClick={q.retry}>{t('retry')}</button><a class="btn sm" href={href('/traces')}>{t('nav.traces')}</a><a class="btn sm" href={href('/logs', { q: `trace_id:${id}` })}>{t('trace.its_logs')}</a></>}>{t('trace.unknown_sub')}<br /><code>{id}</code> <CopyButton text={id} /></Empty>
           : <ErrorPanel error={q.error} retry={q.retry} />)
-          : q.late ? <SkeletonRows rows={24} cols={[300, 0]} /> : null}
+          : <div aria-busy="true">{q.late ? <SkeletonRows rows={24} cols={[300, 0]} /> : null}</div>}
     </Frame>
   );
 }
