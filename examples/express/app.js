@@ -71,7 +71,7 @@ fake.once('message', ({ port }) => {
   const stop = () => {
     server.close()
     metrics.close(() => {
-      fake.disconnect()
+      if (fake.connected) fake.disconnect()       // Ctrl-C reaches it as well
       setTimeout(() => process.exit(0), 1500)     // the tracer and the log shipper send what they hold
     })
   }
