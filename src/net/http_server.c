@@ -2,7 +2,9 @@
 // A listener with its routes, limits and counters; connections are http_conn.c's.
 #include "net/net_internal.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
@@ -58,11 +60,22 @@ static yg_rc listen_tcp(struct yg_http_server *server, struct yg_err *err) {
     return YG_OK;
 }
 
+// Somebody accepts connections on this socket file.
+static bool socket_alive(const char *path) {
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+    int fd = n > 0 && (size_t)n < sizeof(addr.sun_path) ? socket(AF_UNIX, SOCK_STREAM, 0) : -1;
+    bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return alive;
+}
+
 // A socket file that nobody listens on any more is taken over; a live one is an error.
 static yg_rc listen_unix(struct yg_http_server *server, struct yg_err *err) {
     const char *path = server->own_unix_path;
     struct stat st;
-    if (stat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+    if (stat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !socket_alive(path))
         (void)unlink(path);
     uv_pipe_init(&server->loop->uv, &server->listener.pipe, 0);
     server->listener_open = true;

@@ -157,6 +157,14 @@ static void unix_sockets(void **state) {
         }
         net_test_start(&t, &(struct yg_http_server_options){
                                .name = "unix", .unix_path = path, .tables = tables});
+        struct yg_loop *other = yg_loop_create(NULL); // a live socket is not taken over
+        struct yg_http_server *second = NULL;
+        struct yg_err err = {0};
+        assert_int_equal(yg_http_server_create(other,
+                             &(struct yg_http_server_options){.unix_path = path}, &second, &err),
+                         YG_EIO);
+        assert_int_equal(err.sys_errno, EADDRINUSE);
+        yg_loop_destroy(other);
         atomic_store(&let_go, 1);
         atomic_store(&done_true, 0);
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
