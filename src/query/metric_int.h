@@ -157,7 +157,8 @@ struct yg_mrunner {
     int64_t deadline_mono_ns;
     const struct yg_named_series *named;
     uint32_t named_count;
-    bool scalar; // given results are reduced to one point
+    bool window;                       // monitors: what lies before the window is not held into it
+    bool scalar;                       // given results are reduced to one point
     yg_str reduce;                     // reducer of operands in yg_meval_window
     struct yg_metric_result *warnings; // where they go; may be NULL
 };

@@ -386,7 +386,9 @@ static yg_rc prepare(struct leaf *l, const struct yg_mgrid *grid, bool known,
     l->fill = m->fill_set ? m->fill : YG_FILL_LINEAR;
     l->fill_limit_s = m->fill_set ? m->fill_limit_s : YG_MQ_INTERPOLATE_S;
     int64_t width = grid->interval_s > 0 ? grid->interval_s : yg_mgrid_width(grid, 0);
-    if (!l->distribution) // what came shortly before the window can still be held or differenced
+    bool look_back = !l->r->window || l->options->pre != YG_PRE_NONE;
+    if (!l->distribution &&
+        look_back) // what came shortly before the window can still be held or differenced
         l->history = (uint32_t)((YG_MQ_INTERPOLATE_S + width - 1) / width);
     YG_TRY(yg_mgrid_extend(l->r->arena, grid, l->history, &l->grid, err));
     uint32_t n = l->grid.count;

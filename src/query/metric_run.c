@@ -248,8 +248,10 @@ yg_rc yg_metric_window(struct yg_store *store, const struct yg_metric_query *q,
                        struct yg_arena *arena, struct yg_window_value **ret_values,
                        uint32_t *ret_count, struct yg_err *err) {
     const struct yg_metric_run_options o = {.from_ms = from_ms, .to_ms = to_ms - 1};
-    struct yg_mrunner r = {
-        .store = store, .arena = arena, .reduce = window_word(agg, percentile, arena)};
+    struct yg_mrunner r = {.store = store,
+                           .arena = arena,
+                           .window = true,
+                           .reduce = window_word(agg, percentile, arena)};
     if (q->count == 0)
         return yg_fail(err, YG_EINPUT, "the query is empty");
     const struct yg_mnode *n = q->parts[0];

@@ -15,6 +15,8 @@
 #include <math.h>
 #include <unistd.h>
 
+#define FUTURE_MAX_S 7200 // points later than now + this are refused
+
 // ------------------------------------------------------------ opening
 
 static void note_damage(void *ctx, const struct yg_err *err) {
@@ -217,17 +219,24 @@ void yg_mstore_close(struct yg_mstore *ms) {
 
 // ------------------------------------------------------------ applying
 
-static bool bucket_of(int64_t ts_s, uint32_t *ret_bucket) {
-    if (ts_s < 0 || ts_s / YG_BUCKET_S >= UINT32_MAX - 1)
-        return false;
-    *ret_bucket = (uint32_t)(ts_s / YG_BUCKET_S);
-    return true;
+// What times a batch may carry. A point from the far future would keep its block for ever.
+struct bounds {
+    int64_t min_s, max_s;
+};
+
+static struct bounds bounds_now(const struct yg_mstore *ms) {
+    struct bounds b = {.min_s = retention_cutoff(ms) * YG_BUCKET_S,
+                       .max_s = yg_now_ns(ms->clock) / YG_NS_PER_S + FUTURE_MAX_S};
+    if (b.min_s < 0)
+        b.min_s = 0;
+    if (b.max_s / YG_BUCKET_S >= UINT32_MAX - 1)
+        b.max_s = (int64_t)(UINT32_MAX - 2) * YG_BUCKET_S;
+    return b;
 }
 
 static void apply_point(struct yg_mstore *ms, const struct yg_points *points,
-                        const struct yg_point *p, uint32_t id) {
-    uint32_t bucket;
-    if (!bucket_of(p->ts_s, &bucket)) {
+                        const struct yg_point *p, uint32_t id, struct bounds bounds) {
+    if (p->ts_s < bounds.min_s || p->ts_s > bounds.max_s) {
         yg_counter_add(ms->refused_time, 1);
         return;
     }
@@ -240,6 +249,7 @@ static void apply_point(struct yg_mstore *ms, const struct yg_points *points,
         yg_counter_add(ms->refused_value, 1);
         return;
     }
+    uint32_t bucket = (uint32_t)(p->ts_s / YG_BUCKET_S);
     yg_mhead_add(ms->head, id, (enum yg_metric_type)s->type, bucket, p->value, sketch);
     if (atomic_load_explicit(&s->last_bucket, memory_order_relaxed) < bucket)
         atomic_store_explicit(&s->last_bucket, bucket, memory_order_relaxed);
@@ -251,6 +261,7 @@ void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points) {
     if (points->sequence != 0 && points->sequence <= flushed)
         return;
     uint32_t *ids = yg_alloc(YG_MS_TAG, (points->series_count + 1) * sizeof(*ids));
+    const struct bounds bounds = bounds_now(ms);
     pthread_rwlock_wrlock(&ms->state_lock);
     yg_mreg_resolve(&ms->reg, points->series, points->series_count, ids);
     if (ms->head->point_count == 0)
@@ -258,7 +269,7 @@ void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points) {
     for (uint32_t i = 0; i < points->count; i++) {
         const struct yg_point *p = &points->points[i];
         if (p->series < points->series_count && ids[p->series] != YG_MS_NONE)
-            apply_point(ms, points, p, ids[p->series]);
+            apply_point(ms, points, p, ids[p->series], bounds);
     }
     if (points->sequence > ms->last_applied)
         ms->last_applied = points->sequence;
@@ -587,7 +598,7 @@ void yg_mstore_retain(struct yg_mstore *ms) {
     pthread_rwlock_wrlock(&ms->state_lock); // not between a batch's look-up and its points
     yg_mreg_expire(&ms->reg, (uint32_t)cutoff);
     pthread_rwlock_unlock(&ms->state_lock);
-    if (ms->log.records / 2 > yg_mstore_series_count(ms) + 1000)
+    if (ms->log.records / 2 > yg_mstore_series_count(ms) + ms->reg.name_len + 1000)
         ms->log.broken = true; // mostly dead series: the next flush writes it anew
     pthread_mutex_unlock(&ms->flush_lock);
 }

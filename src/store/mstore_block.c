@@ -390,21 +390,25 @@ static yg_rc decode_sketches(struct yg_cursor *in, struct yg_mpoint *p, uint32_t
     return YG_OK;
 }
 
-static yg_rc decode_run(struct yg_mcursor *c, struct yg_mrun *run, struct yg_mpoint **ret_points,
-                        uint32_t *ret_count, struct yg_err *err) {
+// Decodes behind the run's points; *ret_count of them are there, out of order with nothing.
+static yg_rc decode_run(struct yg_mcursor *c, struct yg_mrun *run, uint32_t *ret_count,
+                        struct yg_err *err) {
     struct yg_cursor in = {.in = c->payload};
     uint32_t n = 0;
     YG_TRY(get_u32(&in, &n, err));
     if (n == 0 || n > YG_MS_RUN_POINTS_MAX)
         return yg_fail(err, YG_ECORRUPT, "run of %u points", n);
-    struct yg_mpoint *p = yg_calloc(YG_MS_TAG, n, sizeof(*p) + sizeof(double));
-    *ret_points = p;
-    *ret_count = n;
-    YG_TRY(decode_times(&in, p, n, err));
-    if (p[0].bucket >= c->to_bucket || p[n - 1].bucket < c->from_bucket) {
-        *ret_count = 0;
-        return YG_OK;
+    yg_mrun_reserve(run, n);
+    if (n > c->column_cap) {
+        c->column_cap = n;
+        c->column = yg_realloc(YG_MS_TAG, c->column, n * sizeof(*c->column));
     }
+    struct yg_mpoint *p = run->points + run->len;
+    memset(p, 0, n * sizeof(*p));
+    YG_TRY(decode_times(&in, p, n, err));
+    if (p[0].bucket >= c->to_bucket || p[n - 1].bucket < c->from_bucket)
+        return YG_OK;
+    *ret_count = n;
     yg_str kind;
     YG_TRY(yg_get_bytes(&in, 1, &kind, err));
     bool sketches = (uint8_t)kind.ptr[0] == YG_MRUN_SKETCHES;
@@ -412,32 +416,38 @@ static yg_rc decode_run(struct yg_mcursor *c, struct yg_mrun *run, struct yg_mpo
         return yg_fail(err, YG_ECORRUPT, "run kind does not suit the metric's type");
     if (sketches)
         return decode_sketches(&in, p, n, c, run, err);
-    return decode_values(&in, (uint8_t)kind.ptr[0], p, (double *)(void *)(p + n), n, err);
+    return decode_values(&in, (uint8_t)kind.ptr[0], p, c->column, n, err);
 }
 
 bool yg_mcursor_decode(struct yg_mcursor *c, struct yg_mrun *run) {
     YG_ASSERT(c->valid);
     struct yg_err err = {0};
-    struct yg_mpoint *p = NULL;
     uint32_t n = 0, sketches = run->sketch_len;
-    yg_rc rc = decode_run(c, run, &p, &n, &err);
-    if (rc != YG_OK) {
+    if (decode_run(c, run, &n, &err) != YG_OK) {
         run->sketch_len = sketches;
         tell_damage(c, &c->block->chunks[c->chunk - 1], &err);
+        return false;
     }
-    for (uint32_t i = 0; rc == YG_OK && i < n; i++) {
-        if (p[i].bucket < c->from_bucket || p[i].bucket >= c->to_bucket)
-            continue;
-        struct yg_mpoint *to = yg_mrun_add(run, p[i].bucket);
-        *to = p[i];
-    }
-    yg_free(YG_MS_TAG, p);
-    return rc == YG_OK;
+    const struct yg_mpoint *p = run->points + run->len;
+    uint32_t first = 0, end = n;
+    while (first < end && p[first].bucket < c->from_bucket)
+        first++;
+    while (end > first && p[end - 1].bucket >= c->to_bucket)
+        end--;
+    if (first == end)
+        return true;
+    if (run->len > 0 && run->points[run->len - 1].bucket >= p[first].bucket)
+        run->unsorted = true;
+    if (first > 0)
+        memmove(run->points + run->len, p + first, (end - first) * sizeof(*p));
+    run->len += end - first;
+    return true;
 }
 
 void yg_mcursor_fini(struct yg_mcursor *c) {
     yg_free(YG_MS_TAG, c->stored);
     yg_free(YG_MS_TAG, c->raw);
+    yg_free(YG_MS_TAG, c->column);
     (void)ZSTD_freeDCtx(c->zstd);
     *c = (struct yg_mcursor){0};
 }

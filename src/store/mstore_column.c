@@ -75,19 +75,30 @@ void yg_mcol_put(struct yg_buf *out, const double *v, uint32_t n) {
     }
 }
 
+// As yg_get_svarint; nearly all deltas are one byte.
+static inline yg_rc get_delta(struct yg_cursor *c, int64_t *ret_delta, struct yg_err *err) {
+    if (c->pos < c->in.len && (c->in.ptr[c->pos] & 0x80) == 0) {
+        uint64_t raw = (unsigned char)c->in.ptr[c->pos++];
+        *ret_delta = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+        return YG_OK;
+    }
+    return yg_get_svarint(c, ret_delta, err);
+}
+
 static yg_rc get_decimal(struct yg_cursor *c, double *v, uint32_t n, struct yg_err *err) {
     yg_str e;
     YG_TRY(yg_get_bytes(c, 1, &e, err));
     unsigned exponent = (unsigned char)e.ptr[0];
     if (exponent > EXPONENT_MAX)
         return yg_fail(err, YG_ECORRUPT, "column: exponent %u", exponent);
+    const double unit = pow10_of[exponent];
     int64_t now = 0;
     for (uint32_t i = 0; i < n; i++) {
         int64_t delta;
-        YG_TRY(yg_get_svarint(c, &delta, err));
+        YG_TRY(get_delta(c, &delta, err));
         if (__builtin_add_overflow(now, delta, &now))
             return yg_fail(err, YG_ECORRUPT, "column: value %u leaves 64 bits", i);
-        v[i] = (double)now / pow10_of[exponent];
+        v[i] = exponent == 0 ? (double)now : (double)now / unit;
     }
     return YG_OK;
 }

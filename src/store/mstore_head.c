@@ -198,6 +198,14 @@ void yg_mrun_fini(struct yg_mrun *r) {
     *r = (struct yg_mrun){0};
 }
 
+void yg_mrun_reserve(struct yg_mrun *r, uint32_t more) {
+    if (r->len + more <= r->cap)
+        return;
+    uint32_t cap = r->cap * 2 > r->len + more ? r->cap * 2 : r->len + more;
+    r->points = yg_realloc(YG_MS_TAG, r->points, cap * sizeof(*r->points));
+    r->cap = cap;
+}
+
 struct yg_mpoint *yg_mrun_add(struct yg_mrun *r, uint32_t bucket) {
     YG_GROW(YG_MS_TAG, r->points, r->len, r->cap);
     if (r->len > 0 && r->points[r->len - 1].bucket >= bucket)

@@ -59,6 +59,7 @@ struct yg_mrun {
 };
 void yg_mrun_reset(struct yg_mrun *r);
 void yg_mrun_fini(struct yg_mrun *r);
+void yg_mrun_reserve(struct yg_mrun *r, uint32_t more); // room behind the last point
 struct yg_mpoint *yg_mrun_add(struct yg_mrun *r, uint32_t bucket);
 struct yg_sketch *yg_mrun_sketch(struct yg_mrun *r); // empty; lives until reset
 // Sorts by bucket and joins equal buckets; a later point's `last` wins.
@@ -278,6 +279,8 @@ struct yg_mcursor {
     uint32_t from_bucket, to_bucket;
     char *stored, *raw;
     size_t stored_cap, raw_cap, raw_len, pos;
+    double *column; // scratch
+    uint32_t column_cap;
     ZSTD_DCtx *zstd;
     bool valid; // metric, series, payload are those of a run
     uint32_t metric, series;
@@ -305,7 +308,7 @@ struct yg_mlog {
     int fd;
     char *path;
     int64_t size;
-    uint32_t records; // series in the file, living or not
+    uint32_t records; // in the file, of living and dead
     bool broken;      // a write failed or a frame was damaged: rewritten at the next flush
 };
 yg_rc yg_mlog_open(struct yg_mlog *l, const char *dir, struct yg_mreg *reg,

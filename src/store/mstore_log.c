@@ -53,7 +53,7 @@ static yg_rc read_record(struct yg_cursor *in, struct yg_mreg *reg, uint32_t *re
         yg_mreg_load_name(reg, (uint32_t)id, text, type, (uint32_t)interval, unit);
     else
         yg_mreg_load_series(reg, (uint32_t)id, (uint32_t)metric, type, (uint32_t)interval, text);
-    *records += kind == YG_MLOG_SERIES;
+    ++*records;
     return YG_OK;
 }
 
@@ -190,6 +190,7 @@ static void collect(struct yg_mreg *reg, bool all, struct collected *c) {
         if (n == NULL || (n->logged && !all))
             continue;
         put_name(open_frame(c), n);
+        c->records++;
         n->logged = true;
     }
     reg->names_dirty = false;

@@ -299,6 +299,9 @@ void yg_mreg_resolve(struct yg_mreg *r, const struct yg_point_series *series, ui
     pthread_rwlock_rdlock(&r->lock);
     for (uint32_t i = 0; i < count; i++) {
         ret_ids[i] = find_point_series(r, &series[i]);
+        if (ret_ids[i] != YG_MS_NONE && series[i].interval_s != 0)
+            atomic_store_explicit(&yg_mreg_series(r, ret_ids[i])->interval_s, series[i].interval_s,
+                                  memory_order_relaxed);
         missing += ret_ids[i] == YG_MS_NONE || !name_is_current(r, &series[i]);
     }
     pthread_rwlock_unlock(&r->lock);

@@ -502,7 +502,7 @@ static void windows_reduce_points(void **state) {
     put("wg", "h:b", GAUGE, T0 + 290, 2);
     put("wg", "h:old", GAUGE, T0 - 10, 2);
     put("wg", "h:next", GAUGE, T0 + 300, 2);
-    struct window w = window("avg:wg{*} by {h}.fill(null)", YG_WINDOW_MAX, T0, T0 + 300);
+    struct window w = window("avg:wg{*} by {h}", YG_WINDOW_MAX, T0, T0 + 300);
     uint32_t with = 0;
     for (uint32_t i = 0; i < w.n; i++)
         with += w.v[i].has_value;
