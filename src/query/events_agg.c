@@ -50,6 +50,10 @@ struct agg {
     uint32_t node_count, node_cap;
     uint32_t *slots; // open addressing: node index + 1 by (parent, value)
     uint32_t slot_cap;
+    uint32_t
+        *first_level; // node index + 1 by value of the first facet: no hashing for most queries
+    uint32_t *counts; // rows of the open granule by value of the first facet
+    uint32_t first_cap;
     uint32_t groups_max;
     const int64_t *times; // of the open granule
     struct yg_err *err;
@@ -149,6 +153,8 @@ static void agg_fini(struct agg *a) {
         }
     yg_acc_pool_fini(&a->pool);
     yg_free(YG_MEM_QUERY, a->slots);
+    yg_free(YG_MEM_QUERY, a->first_level);
+    yg_free(YG_MEM_QUERY, a->counts);
     yg_arena_destroy(a->arena);
 }
 
@@ -202,6 +208,10 @@ static yg_rc grow_slots(struct agg *a) {
 
 static yg_rc child_of(struct agg *a, uint32_t parent, uint32_t value, uint32_t depth,
                       uint32_t *ret_node) {
+    if (parent == 0 && a->first_level[value] != 0) {
+        *ret_node = a->first_level[value] - 1;
+        return YG_OK;
+    }
     if (a->node_count * 2 >= a->slot_cap)
         YG_TRY(grow_slots(a));
     uint32_t slot = slot_of(a, parent, value);
@@ -226,6 +236,8 @@ static yg_rc child_of(struct agg *a, uint32_t parent, uint32_t value, uint32_t d
         return used_up(a);
     a->nodes[parent].first_child = a->node_count;
     a->slots[slot] = a->node_count + 1;
+    if (parent == 0)
+        a->first_level[value] = a->node_count + 1;
     *ret_node = a->node_count++;
     return YG_OK;
 }
@@ -272,6 +284,27 @@ static bool in_every_facet(const struct agg *a, uint32_t row) {
     return true;
 }
 
+// Room for every value that the first facet has so far.
+static yg_rc grow_first_level(struct agg *a) {
+    uint32_t wanted = a->levels[1].table->count, cap = a->first_cap ? a->first_cap : 256;
+    if (wanted <= a->first_cap)
+        return YG_OK;
+    while (cap < wanted)
+        cap *= 2;
+    uint32_t *nodes = yg_try_realloc(YG_MEM_QUERY, a->first_level, sizeof(uint32_t) * cap);
+    if (nodes == NULL)
+        return used_up(a);
+    a->first_level = nodes;
+    uint32_t *counts = yg_try_realloc(YG_MEM_QUERY, a->counts, sizeof(uint32_t) * cap);
+    if (counts == NULL)
+        return used_up(a);
+    a->counts = counts;
+    memset(nodes + a->first_cap, 0, sizeof(uint32_t) * (cap - a->first_cap));
+    memset(counts + a->first_cap, 0, sizeof(uint32_t) * (cap - a->first_cap));
+    a->first_cap = cap;
+    return YG_OK;
+}
+
 static yg_rc open_granule(struct agg *a, struct yg_block *b, const uint64_t *rows,
                           struct yg_err *err) {
     const struct yg_vec *time = NULL;
@@ -289,7 +322,7 @@ static yg_rc open_granule(struct agg *a, struct yg_block *b, const uint64_t *row
     }
     for (uint32_t depth = 1; depth <= a->q->group_count; depth++)
         YG_TRY(yg_facet_table_read(a->levels[depth].table, b, rows, err));
-    return YG_OK;
+    return a->q->group_count > 0 ? grow_first_level(a) : YG_OK;
 }
 
 // Counting all rows needs no column at all.
@@ -302,6 +335,32 @@ static bool only_counts(const struct agg *a) {
     return true;
 }
 
+// One facet, and nothing but rows to count: an array by value, then one addition per group.
+static bool counts_by_value(const struct agg *a) {
+    const struct level *l = &a->levels[1];
+    return a->q->group_count == 1 && l->slot_count == 1 && !l->slots[0].timeseries &&
+           a->measures[l->slots[0].measure].compute->agg == YG_AGG_COUNT;
+}
+
+static yg_rc count_by_value(struct agg *a, struct yg_block *b, const uint64_t *rows) {
+    const struct yg_facet_table *t = a->levels[1].table;
+    for (uint32_t r = yg_bits_next(rows, b->row_count, 0); r < b->row_count;
+         r = yg_bits_next(rows, b->row_count, r + 1))
+        for (uint32_t i = 0; i < t->counts[r]; i++)
+            a->counts[t->pool[t->first[r] + i]]++;
+    for (uint32_t r = yg_bits_next(rows, b->row_count, 0); r < b->row_count;
+         r = yg_bits_next(rows, b->row_count, r + 1))
+        for (uint32_t i = 0; i < t->counts[r]; i++) {
+            uint32_t value = t->pool[t->first[r] + i], node = 0;
+            if (a->counts[value] == 0)
+                continue; // added with an earlier row
+            YG_TRY(child_of(a, 0, value, 1, &node));
+            yg_acc_add_count(a->nodes[node].accs, a->counts[value]);
+            a->counts[value] = 0;
+        }
+    return YG_OK;
+}
+
 static yg_rc run_granule(struct agg *a, struct yg_block *b, const uint64_t *rows) {
     if (only_counts(a)) {
         uint32_t n = yg_bits_count(rows, b->row_count);
@@ -309,6 +368,8 @@ static yg_rc run_granule(struct agg *a, struct yg_block *b, const uint64_t *rows
             yg_acc_add_count(a->nodes[0].accs + a->levels[0].slots[i].total_at, n);
         return YG_OK;
     }
+    if (counts_by_value(a))
+        return count_by_value(a, b, rows);
     for (uint32_t r = yg_bits_next(rows, b->row_count, 0); r < b->row_count;
          r = yg_bits_next(rows, b->row_count, r + 1)) {
         if (a->q->group_count == 0)
