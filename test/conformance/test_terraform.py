@@ -117,7 +117,7 @@ def test_apply_plan_change_destroy(space, hook):
     stored = monitors(space.node)
     assert len(stored) == 3
     handbook = stored["[prod] Lambda Error Rate High: {{service.name}}"]
-    assert handbook["type"] == "query alert" and handbook["options"]["thresholds"] == {"critical": 0.05}
+    assert handbook["type"] == "query alert" and handbook["query"].endswith("> 0.05")
     assert handbook["tags"] == ["env:prod", "service:x", "terraform:true"] or set(handbook["tags"]) == {
         "env:prod", "service:x", "terraform:true"}
 
