@@ -31,6 +31,7 @@ struct reading {
     struct yg_mblocks *blocks;
     struct yg_mcursor *cursors;
     uint32_t cursor_count;
+    ZSTD_DCtx *zstd; // one for all cursors
 };
 
 static void reading_damage(void *ctx, const struct yg_err *err) {
@@ -87,6 +88,9 @@ static void open_cursors(struct reading *r) {
             continue;
         struct yg_mcursor *c = &r->cursors[r->cursor_count++];
         yg_mcursor_init(c, b, r->metric, r->from, r->to);
+        if (r->zstd == NULL)
+            r->zstd = ZSTD_createDCtx(); // NULL: the cursor tries itself, and says so
+        c->zstd = r->zstd;
         c->damage = reading_damage;
         c->damage_ctx = r;
     }
@@ -132,6 +136,7 @@ static void emit(const struct reading *r, const struct wanted *w, const struct y
 static void reading_fini(struct reading *r) {
     for (uint32_t i = 0; i < r->cursor_count; i++)
         yg_mcursor_fini(&r->cursors[i]);
+    (void)ZSTD_freeDCtx(r->zstd);
     yg_free(YG_MS_TAG, r->cursors);
     yg_free(YG_MS_TAG, r->wanted);
     yg_mblocks_unref(r->blocks);

@@ -79,8 +79,10 @@ static yg_rc read_chunk(const struct yg_mblock *b, uint64_t offset, uint32_t byt
         c->raw = yg_alloc(YG_MS_TAG, h.raw_bytes);
         c->raw_cap = h.raw_bytes;
     }
-    if (c->zstd == NULL)
+    if (c->zstd == NULL) {
         c->zstd = ZSTD_createDCtx();
+        c->own_zstd = true;
+    }
     if (c->zstd == NULL)
         return yg_fail(err, YG_ENOMEM, "no memory for a zstd context");
     size_t n = ZSTD_decompressDCtx(c->zstd, c->raw, c->raw_cap, payload, h.stored_bytes);
@@ -448,6 +450,7 @@ void yg_mcursor_fini(struct yg_mcursor *c) {
     yg_free(YG_MS_TAG, c->stored);
     yg_free(YG_MS_TAG, c->raw);
     yg_free(YG_MS_TAG, c->column);
-    (void)ZSTD_freeDCtx(c->zstd);
+    if (c->own_zstd)
+        (void)ZSTD_freeDCtx(c->zstd);
     *c = (struct yg_mcursor){0};
 }

@@ -282,6 +282,7 @@ struct yg_mcursor {
     double *column; // scratch
     uint32_t column_cap;
     ZSTD_DCtx *zstd;
+    bool own_zstd; // else the context is lent by whoever set it, for cursors of one thread
     bool valid; // metric, series, payload are those of a run
     uint32_t metric, series;
     uint8_t type;
