@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "codec/json_write.h"
 
-#define FACTS_MAX_BYTES (512u << 10)
+#define FACTS_MAX_BYTES (8u << 20)
 
 struct facts {
     struct yg_json_writer *w;

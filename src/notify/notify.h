@@ -59,9 +59,9 @@ struct yg_notice {
 // "Triggered", "Re-Triggered", "Warn", "Re-Warn", "No Data", "Re-No Data", "Recovered"; "Modified".
 const char *yg_notice_transition(const struct yg_notice *n);
 
-// Renders one template (§ message language in README.md) into arena. Never fails on what users
-// wrote: an unknown variable is empty, an unfinished block ends at the text's end. ENOMEM, ELIMIT
-// (64 KiB).
+// Renders one template (message language: README.md) into arena. Never fails on what users wrote:
+// an unknown variable is empty, an unfinished block ends at the text's end, text past 64 KiB is
+// cut. ENOMEM.
 yg_rc yg_template_render(const struct yg_notice *n, yg_str text, struct yg_arena *arena,
                          yg_str *ret_text, struct yg_err *err) YG_MUST_USE;
 
@@ -116,7 +116,8 @@ struct yg_notifier_options {
 };
 
 struct yg_notifier *yg_notifier_create(const struct yg_notifier_options *options);
-// Destroy before the client and the meta; what is under way is awaited (at most timeout_ms).
+// Destroy before the client and the meta. Answers under way are awaited for two seconds; a delivery
+// whose answer comes later counts as never answered and is repeated by the next start.
 void yg_notifier_destroy(struct yg_notifier *n);
 void yg_notifier_start(struct yg_notifier *n); // own thread
 void yg_notifier_kick(struct yg_notifier *n);  // new rows are in the outbox. Any thread

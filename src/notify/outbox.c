@@ -23,6 +23,7 @@
 #define IDLE_MS 5000
 #define ARENA_BYTES (16u << 20)
 #define ERROR_BYTES 200
+#define CLOSE_WAIT_MS 2000 // for answers that are still under way
 
 // One try under way: what the row needs when its answer comes.
 struct delivery_try {
@@ -48,6 +49,8 @@ struct yg_notifier {
     struct delivery_try *answered; // newest first
     int64_t *in_flight;            // seqs under way
     uint32_t in_flight_count;
+    uint32_t refs; // the owner's and one per try under way: an answer may come after the end
+    bool closed;
     struct yg_event wake;
     struct yg_thread thread;
     bool started;
@@ -59,6 +62,7 @@ struct yg_notifier *yg_notifier_create(const struct yg_notifier_options *o) {
     YG_ASSERT(o->meta && o->client && o->clock);
     struct yg_notifier *n = yg_calloc(YG_MEM_MONITOR, 1, sizeof(*n));
     n->magic = NOTIFIER_MAGIC;
+    n->refs = 1;
     n->meta = o->meta;
     n->client = o->client;
     n->clock = o->clock;
@@ -109,7 +113,27 @@ static uint32_t under_way_count(struct yg_notifier *n) {
     return count;
 }
 
-// On the egress thread: hands the answer to the sender.
+static void ref(struct yg_notifier *n) {
+    pthread_mutex_lock(&n->lock);
+    n->refs++;
+    pthread_mutex_unlock(&n->lock);
+}
+
+static void unref(struct yg_notifier *n) {
+    pthread_mutex_lock(&n->lock);
+    bool last = --n->refs == 0;
+    pthread_mutex_unlock(&n->lock);
+    if (!last)
+        return;
+    yg_event_fini(&n->wake);
+    pthread_mutex_destroy(&n->lock);
+    yg_free(YG_MEM_MONITOR, n->in_flight);
+    n->magic = 0;
+    yg_free(YG_MEM_MONITOR, n);
+}
+
+// On the egress thread: hands the answer to the sender. After its end nobody notes the answer; the
+// delivery is repeated by the next start, under its id.
 static void on_answer(void *arg, const struct yg_client_answer *answer) {
     struct delivery_try *t = arg;
     struct yg_notifier *n = t->notifier;
@@ -120,10 +144,16 @@ static void on_answer(void *arg, const struct yg_client_answer *answer) {
     if (answer->rc != YG_OK)
         snprintf(t->error, sizeof(t->error), "%s", answer->error ? answer->error : "no answer");
     pthread_mutex_lock(&n->lock);
-    t->next = n->answered;
-    n->answered = t;
+    bool closed = n->closed;
+    if (!closed) {
+        t->next = n->answered;
+        n->answered = t;
+        yg_event_set(&n->wake);
+    }
     pthread_mutex_unlock(&n->lock);
-    yg_event_set(&n->wake);
+    if (closed)
+        yg_free(YG_MEM_MONITOR, t);
+    unref(n);
 }
 
 static int64_t backoff_ns(const struct yg_notifier *n, int64_t attempts, int64_t retry_after_s) {
@@ -221,8 +251,10 @@ static yg_rc send_delivery(struct yg_notifier *n, const struct yg_message_record
                                         .body = d->body,
                                         .timeout_ms = n->timeout_ms};
     under_way_add(n, msg->seq);
+    ref(n);
     yg_rc rc = yg_client_send(n->client, &request, on_answer, t, err);
     if (rc != YG_OK) {
+        unref(n);
         under_way_remove(n, msg->seq);
         yg_free(YG_MEM_MONITOR, t);
     }
@@ -304,13 +336,16 @@ void yg_notifier_destroy(struct yg_notifier *n) {
     yg_event_set(&n->wake);
     if (n->started)
         yg_thread_join(&n->thread);
-    for (note_answers(n); under_way_count(n) > 0; note_answers(n)) {
+    note_answers(n);
+    for (int64_t waited_ms = 0; under_way_count(n) > 0 && waited_ms < CLOSE_WAIT_MS;
+         waited_ms += 50) {
         (void)yg_event_wait_ms(&n->wake, 50);
         yg_event_reset(&n->wake);
+        note_answers(n);
     }
-    yg_event_fini(&n->wake);
-    pthread_mutex_destroy(&n->lock);
-    yg_free(YG_MEM_MONITOR, n->in_flight);
-    n->magic = 0;
-    yg_free(YG_MEM_MONITOR, n);
+    pthread_mutex_lock(&n->lock);
+    n->closed = true;
+    pthread_mutex_unlock(&n->lock);
+    note_answers(n); // those that came just before
+    unref(n);
 }

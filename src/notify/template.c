@@ -8,7 +8,7 @@
 // content/en/monitors/notify/variables.md
 #include "notify/notify_internal.h"
 
-#include "base/panic.h"
+#include "base/utf8.h"
 
 #define DEPTH_MAX 32
 #define ARGS_MAX 16
@@ -27,6 +27,14 @@ enum stop { STOP_END, STOP_CLOSE, STOP_ELSE };
 static enum stop walk_run(struct walk *w, yg_str block, bool emit);
 
 // ---------------------------------------------------------------- pieces
+
+// As much as still fits.
+static void put_text(struct yg_buf *out, yg_str s) {
+    size_t room = out->limit_bytes - out->len;
+    yg_buf_puts(out, yg_str_sub(s, 0, room));
+    if (s.len > room)
+        out->failed = true;
+}
 
 static void put_escaped(struct yg_buf *out, yg_str s) {
     for (size_t i = 0; i < s.len; i++) {
@@ -235,7 +243,7 @@ static bool raw_block(struct walk *w, bool emit) {
     if (end == SIZE_MAX)
         return false;
     if (emit && (yg_str_eq_c(words[0], "raw") || condition(w, head)))
-        yg_buf_puts(w->out, yg_str_sub(w->text, body, end - body));
+        put_text(w->out, yg_str_sub(w->text, body, end - body));
     w->pos = end + close.len;
     return true;
 }
@@ -282,7 +290,7 @@ static bool tag_run(struct walk *w, yg_str block, bool emit, enum stop *ret_stop
     } else if (emit) {
         yg_str value = expand(w, inside);
         if (triple)
-            yg_buf_puts(w->out, value);
+            put_text(w->out, value);
         else
             put_escaped(w->out, value);
     }
@@ -295,7 +303,7 @@ static enum stop walk_run(struct walk *w, yg_str block, bool emit) {
         if (open == SIZE_MAX)
             open = w->text.len;
         if (emit)
-            yg_buf_puts(w->out, yg_str_sub(w->text, w->pos, open - w->pos));
+            put_text(w->out, yg_str_sub(w->text, w->pos, open - w->pos));
         w->pos = open;
         if (open == w->text.len)
             break;
@@ -303,7 +311,7 @@ static enum stop walk_run(struct walk *w, yg_str block, bool emit) {
         bool stopped = false;
         if (!tag_run(w, block, emit, &stop, &stopped)) {
             if (emit)
-                yg_buf_puts(w->out, YG_STR("{{"));
+                put_text(w->out, YG_STR("{{"));
             w->pos = open + 2;
         } else if (stopped) {
             return stop;
@@ -317,8 +325,11 @@ yg_rc yg_template_render(const struct yg_notice *n, yg_str text, struct yg_arena
     YG_AUTO(yg_buf) out = YG_BUF(YG_MEM_MONITOR, YG_TEXT_MAX_BYTES);
     struct walk w = {.n = n, .arena = arena, .out = &out, .text = text};
     (void)walk_run(&w, (yg_str){"", 0}, true);
-    YG_TRY(yg_buf_ok(&out, err));
-    *ret_text = yg_arena_str(arena, yg_buf_str(&out));
+    // Cut at the limit, at a whole character: an alert must not fail for its length.
+    yg_str text_out = yg_buf_str(&out);
+    if (out.failed)
+        text_out.len = yg_utf8_check(text_out);
+    *ret_text = yg_arena_str(arena, text_out);
     if (out.len && !ret_text->ptr)
         return yg_fail(err, YG_ENOMEM, "message of monitor %lld: no memory",
                        (long long)n->monitor_id);

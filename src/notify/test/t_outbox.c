@@ -42,6 +42,8 @@ struct fixture {
     uint32_t got_count;
     _Atomic int status;
     _Atomic int retry_after;
+    _Atomic int hold_ms; // before the answer
+    _Atomic int arrived;
 };
 
 static int64_t fake_now(const struct yg_clock *c) {
@@ -63,6 +65,9 @@ static void receive(struct yg_http_request *take_req) {
         copy(g->custom, sizeof(g->custom), yg_http_header(take_req, "x-custom"));
     }
     pthread_mutex_unlock(&f->lock);
+    atomic_fetch_add(&f->arrived, 1);
+    for (int held = 0; held < atomic_load(&f->hold_ms); held += 20)
+        usleep(20000);
     char wait[16];
     snprintf(wait, sizeof(wait), "%d", atomic_load(&f->retry_after));
     struct yg_http_reply reply = {.status = (uint16_t)atomic_load(&f->status),
@@ -435,6 +440,24 @@ static void slack_accounts_and_channels(void **state) {
     }
 }
 
+// A receiver that takes the request and answers only when told to.
+static void a_receiver_that_hangs_does_not_hold_up_the_end(void **state) {
+    struct fixture *f = *state;
+    atomic_store(&f->hold_ms, 6000);
+    change(f, "*", "x @webhook-ops", YG_STATE_ALERT);
+    assert_int_equal(yg_notifier_pass(f->notifier), 1);
+    for (int i = 0; i < 1000 && atomic_load(&f->arrived) == 0; i++)
+        usleep(2000);
+    int64_t before_ns = yg_mono_ns(&yg_clock_system);
+    close_sender(f);
+    assert_true(yg_mono_ns(&yg_clock_system) - before_ns < 5 * YG_NS_PER_S);
+    atomic_store(&f->hold_ms, 0);
+    open_sender(f);
+    settle(f);
+    assert_int_equal(f->got_count, 2); // its answer was never seen: repeated, under the same id
+    assert_string_equal(f->got[0].id, f->got[1].id);
+}
+
 static void the_thread_sends_on_a_kick(void **state) {
     struct fixture *f = *state;
     yg_notifier_start(f->notifier);
@@ -460,6 +483,7 @@ int main(void) {
         T(undeliverable_handles_say_why),
         T(variables_headers_and_forms),
         T(slack_accounts_and_channels),
+        T(a_receiver_that_hangs_does_not_hold_up_the_end),
         T(the_thread_sends_on_a_kick)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "notify/notify.h"
 
 static const struct yg_tag group[] = {{YG_STR_INIT("service"), YG_STR_INIT("web")},
@@ -154,6 +155,75 @@ static void expressions_and_times(void **state) {
         assert_true(yg_str_eq_c(got, "2021-05-31 23:43:27+09:00"));
 }
 
+// Random pieces of the language in random order: never a crash, never more than the limit.
+static void anything_renders(void **state) {
+    (void)state;
+    static const char *const pieces[] = {"{{#is_alert}}",
+                                         "{{/is_alert}}",
+                                         "{{else}}",
+                                         "{{^is_warning}}",
+                                         "{{/is_warning}}",
+                                         "{{",
+                                         "}}",
+                                         "{{{",
+                                         "}}}",
+                                         "{{{{raw}}}}",
+                                         "{{{{/raw}}}}",
+                                         "{{{{",
+                                         "}}}}",
+                                         "{{!",
+                                         "{{!--",
+                                         "--}}",
+                                         "{{value}}",
+                                         "{{{service.name}}}",
+                                         "{{[a.b].name}}",
+                                         "{{[}}",
+                                         "{{eval \"1+(\"}}",
+                                         "{{eval \"value*2\"}}",
+                                         "{{#is_match \"service.name\" \"w\"}}",
+                                         "{{/is_match}}",
+                                         "{{local_time 'x' 'UTC'}}",
+                                         "@webhook-a",
+                                         "@",
+                                         "\n",
+                                         "  ",
+                                         "text",
+                                         "\xe3\x81",
+                                         "\"",
+                                         "'"};
+    struct yg_notice n = alert();
+    uint64_t seed = 12345;
+    for (int round = 0; round < 3000; round++) {
+        YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_MONITOR, 4 << 20);
+        YG_AUTO(yg_buf) text = YG_BUF(YG_MEM_MONITOR, 1 << 16);
+        struct yg_err err = {0};
+        yg_str got;
+        const yg_str *handles;
+        uint32_t count;
+        for (int i = 0; i < 24; i++) {
+            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            size_t pick = (size_t)(seed >> 33) % (sizeof(pieces) / sizeof(pieces[0]));
+            yg_buf_puts(&text, yg_str_c(pieces[pick]));
+        }
+        assert_int_equal(yg_template_render(&n, yg_buf_str(&text), arena, &got, &err), YG_OK);
+        assert_int_equal(yg_handles_find(got, arena, &handles, &count, &err), YG_OK);
+    }
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_MONITOR, 4 << 20);
+    YG_AUTO(yg_buf) text = YG_BUF(YG_MEM_MONITOR, 1 << 20);
+    struct yg_err err = {0};
+    yg_str got;
+    for (int i = 0; i < 30000; i++)
+        yg_buf_puts(&text, YG_STR("\xe3\x81\x82{{value}}"));
+    assert_int_equal(yg_template_render(&n, yg_buf_str(&text), arena, &got, &err), YG_OK);
+    assert_in_range(got.len, 60000, 65536); // cut, at a whole character
+    assert_int_equal(yg_utf8_check(got), got.len);
+    yg_buf_reset(&text);
+    for (int i = 0; i < 70000; i++)
+        yg_buf_putc(&text, 'x');
+    assert_int_equal(yg_template_render(&n, yg_buf_str(&text), arena, &got, &err), YG_OK);
+    assert_int_equal(got.len, 65536);
+}
+
 static void check_handles(const char *text, const char *wanted) {
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_MONITOR, 1 << 20);
     struct yg_err err = {0};
@@ -205,10 +275,13 @@ static void titles_and_repeats(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(variables),         cmocka_unit_test(state_blocks),
-        cmocka_unit_test(matches),           cmocka_unit_test(nesting_else_and_inverse),
-        cmocka_unit_test(handles),           cmocka_unit_test(expressions_and_times),
-        cmocka_unit_test(titles_and_repeats)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(variables),
+                                       cmocka_unit_test(state_blocks),
+                                       cmocka_unit_test(matches),
+                                       cmocka_unit_test(nesting_else_and_inverse),
+                                       cmocka_unit_test(handles),
+                                       cmocka_unit_test(expressions_and_times),
+                                       cmocka_unit_test(titles_and_repeats),
+                                       cmocka_unit_test(anything_renders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
