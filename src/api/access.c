@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guard of the API listener: API keys for intakes; both keys, a bearer token or a page session for the
-// rest.
+// The guard of the API listener: API keys for intakes; both keys, a bearer token or a page session
+// for the rest.
 //
-// A page session is a signed text, "<seconds when made>.<32 random hex digits>.<HMAC-SHA-256, hex>",
-// under a secret that lives as long as the process: nothing is stored, a restart ends all sessions. Against requests
-// that other sites make the browser send: the cookie is SameSite=Strict, and a session's writing requests
-// must carry this server's own Origin (SameSite does not tell ports of one host apart).
+// A page session is a signed text, "<seconds when made>.<32 random hex digits>.<HMAC-SHA-256,
+// hex>", under a secret that lives as long as the process: nothing is stored, a restart ends all
+// sessions. Against requests that other sites make the browser send: the cookie is SameSite=Strict,
+// and a session's writing requests must carry this server's own Origin (SameSite does not tell
+// ports of one host apart).
 //
-// Source: DataDog/datadog-api-client-go .generator/schemas/v1/openapi.yaml (security schemes, 403 body);
-// DataDog/terraform-provider-datadog (bearer token wins over keys).
+// Source: DataDog/datadog-api-client-go .generator/schemas/v1/openapi.yaml (security schemes, 403
+// body); DataDog/terraform-provider-datadog (bearer token wins over keys).
 #include "api/access.h"
 
 #include "api/ui.h"
@@ -27,9 +28,12 @@
 // The one secret of the process; written once, before the first session is made or checked.
 static unsigned char session_secret[32];
 static pthread_once_t secret_once = PTHREAD_ONCE_INIT;
-static void make_secret(void) { yg_rand_bytes(session_secret, sizeof(session_secret)); }
+static void make_secret(void) {
+    yg_rand_bytes(session_secret, sizeof(session_secret));
+}
 
-// HMAC-SHA-256 (RFC 2104) of a short text; OpenSSL's own header for it names what this project bans.
+// HMAC-SHA-256 (RFC 2104) of a short text; OpenSSL's own header for it names what this project
+// bans.
 static void hmac(const char *text, size_t len, unsigned char out[MAC_BYTES]) {
     unsigned char inner[BLOCK_BYTES + SIGNED_MAX_BYTES];
     unsigned char outer[BLOCK_BYTES + MAC_BYTES];

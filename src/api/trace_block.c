@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes a trace as the page reads it: 64 bytes of header, eleven columns, strings, a JSON tail.
 //
-// Layout (docs/api.md has it by byte offset): every column begins at a multiple of 8, gaps are zero; string
-// offsets u32[m+1] likewise, the string bytes directly behind them, the JSON tail at the next multiple
-// of 8. All numbers little-endian. Strings 0 … S−1 are the services.
+// Layout (docs/api.md has it by byte offset): every column begins at a multiple of 8, gaps are
+// zero; string offsets u32[m+1] likewise, the string bytes directly behind them, the JSON tail at
+// the next multiple of 8. All numbers little-endian. Strings 0 … S−1 are the services.
 #include "api/trace_block.h"
 
 #include "base/map.h"
@@ -13,7 +13,8 @@
 #define HEADER_BYTES 64
 #define TYPES_MAX 256
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "columns are copied as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "columns are copied as they lie in memory");
 
 struct strings {
     struct yg_map index;

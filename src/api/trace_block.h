@@ -60,8 +60,8 @@ struct yg_trace_tree {
     bool parent_missing;
 };
 
-// Children by start, then span id; roots likewise. Spans on a cycle of parents become roots whose parent
-// is missing. ENOMEM.
+// Children by start, then span id; roots likewise. Spans on a cycle of parents become roots whose
+// parent is missing. ENOMEM.
 yg_rc yg_trace_tree_make(const struct yg_trace_span *spans, uint32_t count, struct yg_arena *arena,
                          struct yg_trace_tree **ret_tree, struct yg_err *err) YG_MUST_USE;
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spans of a trace as a tree in depth-first order, with self times: what the block and the trace list need.
+// Spans of a trace as a tree in depth-first order, with self times: what the block and the trace
+// list need.
 //
-// Spans come in any order. Their parents are found by a table of span ids, all spans are sorted by (parent,
-// start, id) so that the children of one span are neighbours, and an explicit stack walks the forest. What
-// the walk did not reach hangs on a cycle; it is walked from its earliest span, as a root.
+// Spans come in any order. Their parents are found by a table of span ids, all spans are sorted by
+// (parent, start, id) so that the children of one span are neighbours, and an explicit stack walks
+// the forest. What the walk did not reach hangs on a cycle; it is walked from its earliest span, as
+// a root.
 #include "api/trace_block.h"
 
 #include "base/hash.h"
 #include "base/map.h"
 
-#define NO_PARENT UINT32_MAX          // root
+#define NO_PARENT UINT32_MAX            // root
 #define MISSING_PARENT (UINT32_MAX - 1) // its parent is not here
 
 struct maker {
@@ -128,7 +130,8 @@ static void put_row(struct maker *m, uint32_t span, int32_t parent_row, uint32_t
 }
 
 // The subtree of one root. stack holds rows; next[row's span] the next child to visit.
-static void walk(struct maker *m, uint32_t root, int32_t parent_row, uint32_t *stack, uint32_t *next) {
+static void walk(struct maker *m, uint32_t root, int32_t parent_row, uint32_t *stack,
+                 uint32_t *next) {
     uint32_t top = 0;
     put_row(m, root, parent_row, 0);
     stack[top++] = m->rows - 1;
@@ -163,7 +166,9 @@ static bool walk_all(struct maker *m) {
     return true;
 }
 
-static int64_t duration(const struct yg_trace_span *s) { return s->dur_ns > 0 ? s->dur_ns : 0; }
+static int64_t duration(const struct yg_trace_span *s) {
+    return s->dur_ns > 0 ? s->dur_ns : 0;
+}
 
 // Own duration less the union of the children's spans inside it. Children are in order of start.
 static void self_times(struct yg_trace_tree *t) {

@@ -26,9 +26,9 @@ const struct yg_route yg_api_ui_routes[] = {
 };
 
 static bool api_path(yg_str path) {
-    static const char *const prefixes[] = {"/api/", "/v1/",        "/v2/",       "/v0.",
-                                           "/intake", "/telemetry/", "/evp_proxy/", "/dogstatsd/",
-                                           NULL};
+    static const char *const prefixes[] = {"/api/",       "/v1/",        "/v2/",
+                                           "/v0.",        "/intake",     "/telemetry/",
+                                           "/evp_proxy/", "/dogstatsd/", NULL};
     for (size_t i = 0; prefixes[i] != NULL; i++)
         if (yg_str_starts(path, yg_str_c(prefixes[i])))
             return true;
@@ -42,7 +42,8 @@ static bool varies(yg_str segment) {
     return segment.len > 24 || (digits > 0 && segment.ptr[0] != 'v');
 }
 
-// "/api/v1/monitor/12/x y" → "/api/v1/monitor/{id}/x_y": few distinct texts, none that breaks a tag.
+// "/api/v1/monitor/12/x y" → "/api/v1/monitor/{id}/x_y": few distinct texts, none that breaks a
+// tag.
 static void path_shape(yg_str path, char *out, size_t out_bytes) {
     size_t at = 0;
     yg_str rest = path;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the page and of its own API (/api/yagura/v1/, docs/api.md) share. Private to the room.
+// What the files of the page and of its own API (/api/yagura/v1/, docs/api.md) share. Private to
+// the room.
 #ifndef YG_API_UI_H
 #define YG_API_UI_H
 
@@ -29,14 +30,13 @@ void yg_ui_asset(struct yg_http_request *take_req);         // ui_page.c
 // ---- errors and ranges (ui_common.c)
 // {"errors":[{"title","detail","column"}],"request_id"}; column 0 = none.
 void yg_ui_reply_error(struct yg_http_request *take_req, uint16_t status, const char *title,
-                       uint32_t column, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+                       uint32_t column, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 // From a failure of the query: "… (column N)" becomes the column.
 void yg_ui_reply_err(struct yg_http_request *take_req, const struct yg_err *err);
-// Times as docs/api.md takes them; empty ones have their defaults. EINPUT: not a time (400); ELIMIT: from
-// ≥ to (422).
-yg_rc yg_ui_range(const struct yg_api *api, yg_str from, yg_str to,
-                  struct yg_time_range *ret_range, struct yg_err *err) YG_MUST_USE;
+// Times as docs/api.md takes them; empty ones have their defaults. EINPUT: not a time (400);
+// ELIMIT: from ≥ to (422).
+yg_rc yg_ui_range(const struct yg_api *api, yg_str from, yg_str to, struct yg_time_range *ret_range,
+                  struct yg_err *err) YG_MUST_USE;
 // The same from ?from=&to=.
 yg_rc yg_ui_range_of(struct yg_http_request *req, struct yg_time_range *ret_range,
                      struct yg_err *err) YG_MUST_USE;
@@ -44,7 +44,9 @@ void yg_ui_put_range(struct yg_json_writer *w, struct yg_time_range range);
 void yg_ui_put_ms_or_null(struct yg_json_writer *w, const char *key, int64_t ns); // 0 → null
 // Answers JSON, or 503 when the buffer met its limit.
 void yg_ui_reply(struct yg_http_request *take_req, struct yg_buf *take_json);
-static inline int64_t yg_ui_ms(int64_t ns) { return ns / YG_NS_PER_MS; }
+static inline int64_t yg_ui_ms(int64_t ns) {
+    return ns / YG_NS_PER_MS;
+}
 // Time that a call of the page may take.
 int64_t yg_ui_deadline(const struct yg_api *api);
 
@@ -60,19 +62,20 @@ struct yg_ui_scan {
     const struct yg_clock *clock;
     const struct yg_http_request *req; // gives up when the asker is gone; may be NULL
     // out
-    uint64_t rows;    // of the blocks looked at
-    uint64_t bytes;   // estimate, by share of the segments' sizes
+    uint64_t rows;  // of the blocks looked at
+    uint64_t bytes; // estimate, by share of the segments' sizes
     uint64_t matched;
     uint32_t damaged; // blocks left out
     bool partial;     // stopped by the deadline, or damaged
     bool stop;        // set by fn: enough
 };
-// fn sees every block with a matching row (bits as yg_filter_run sets them), newest segment first; what it
-// keeps it must copy. ECANCEL, ENOMEM, EINPUT of the filter. A damaged block is skipped and counted.
+// fn sees every block with a matching row (bits as yg_filter_run sets them), newest segment first;
+// what it keeps it must copy. ECANCEL, ENOMEM, EINPUT of the filter. A damaged block is skipped and
+// counted.
 yg_rc yg_ui_scan_run(struct yg_ui_scan *scan,
-                  yg_rc (*fn)(void *ctx, struct yg_block *b, const uint64_t *rows,
-                              struct yg_err *err),
-                  void *ctx, struct yg_err *err) YG_MUST_USE;
+                     yg_rc (*fn)(void *ctx, struct yg_block *b, const uint64_t *rows,
+                                 struct yg_err *err),
+                     void *ctx, struct yg_err *err) YG_MUST_USE;
 
 // A column of a block under one name, whatever its types.
 struct yg_ui_col {
@@ -80,10 +83,11 @@ struct yg_ui_col {
     uint32_t count;
 };
 yg_rc yg_ui_col_open(struct yg_block *b, const char *name, struct yg_ui_col *ret_col,
-                  struct yg_err *err) YG_MUST_USE;
+                     struct yg_err *err) YG_MUST_USE;
 bool yg_ui_col_value(const struct yg_ui_col *col, uint32_t row, struct yg_value *ret_value);
 yg_str yg_ui_col_str(const struct yg_ui_col *col, uint32_t row); // "" when it has no text
-int64_t yg_ui_col_i64(const struct yg_ui_col *col, uint32_t row, int64_t otherwise); // numbers and booleans
+int64_t yg_ui_col_i64(const struct yg_ui_col *col, uint32_t row,
+                      int64_t otherwise); // numbers and booleans
 bool yg_ui_col_id(const struct yg_ui_col *col, uint32_t row, yg_id128 *ret_id);
 // True for a true boolean, a number ≠ 0, the text "true".
 bool yg_ui_col_true(const struct yg_ui_col *col, uint32_t row);
@@ -114,10 +118,12 @@ struct yg_ui_span_cols {
     struct yg_ui_col kind, cold, inferred, links, events, trace_id, http_status;
 };
 yg_rc yg_ui_span_cols_open(struct yg_block *b, struct yg_ui_span_cols *ret_cols,
-                        struct yg_err *err) YG_MUST_USE;
+                           struct yg_err *err) YG_MUST_USE;
 // Strings are borrowed from the block.
-void yg_ui_span_of_row(const struct yg_ui_span_cols *cols, uint32_t row, struct yg_trace_span *ret_span);
-bool yg_ui_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool, struct yg_arena *arena);
+void yg_ui_span_of_row(const struct yg_ui_span_cols *cols, uint32_t row,
+                       struct yg_trace_span *ret_span);
+bool yg_ui_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool,
+                             struct yg_arena *arena);
 // The spans of one block by id, so that a span can be compared with its parent. Zeroed is empty.
 struct yg_ui_entries {
     struct yg_map rows_of; // 8 bytes of span id → row + 1
@@ -164,8 +170,8 @@ void yg_ui_last_refused(struct yg_api *api, enum yg_received_kind kind,
 // True while the shape of an unknown path may be counted under its own name (64 are).
 bool yg_ui_name_path(struct yg_api *api, const char *shape);
 // Known values of env in the last hours, most rows first, cached for some seconds; in the arena.
-yg_rc yg_ui_envs(struct yg_api *api, struct yg_arena *arena, yg_str **ret_envs,
-                 uint32_t *ret_count, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_ui_envs(struct yg_api *api, struct yg_arena *arena, yg_str **ret_envs, uint32_t *ret_count,
+                 struct yg_err *err) YG_MUST_USE;
 
 // ---- embedded files (ui_assets.c)
 #define YG_ASSET_GZIP 1u
@@ -182,7 +188,8 @@ const struct yg_asset *yg_ui_asset_find(yg_str path); // NULL: no such file
 bool yg_ui_assets_there(void);                        // false: built without the page
 
 // ---- Datadog-shaped addresses of the page (ui_alias.c)
-// Where a page path of the vendor's shape leads ("/apm/traces?query=x" → "/traces?q=x"); false when it is none.
+// Where a page path of the vendor's shape leads ("/apm/traces?query=x" → "/traces?q=x"); false when
+// it is none.
 bool yg_ui_alias(yg_str path, yg_str query, struct yg_buf *out);
 
 #endif

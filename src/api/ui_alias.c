@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Links of the vendor's shape lead to the page that shows the same, so that runbooks and old messages keep
-// working after a change of host (302).
+// Links of the vendor's shape lead to the page that shows the same, so that runbooks and old
+// messages keep working after a change of host (302).
 #include "api/ui.h"
 
-// A last {…} in `from` stands for one path segment (or the rest, with a star) and is put at the end of `to`.
+// A last {…} in `from` stands for one path segment (or the rest, with a star) and is put at the end
+// of `to`.
 static const struct alias {
     const char *from;
     const char *to;
@@ -45,7 +46,8 @@ static const struct alias *find_alias(yg_str path, yg_str *ret_tail) {
         if (!yg_str_starts(path, from))
             continue;
         *ret_tail = yg_str_sub(path, from.len, path.len);
-        if (ret_tail->len > 0 && (a->tail == REST || yg_str_find_char(*ret_tail, '/', 0) == SIZE_MAX))
+        if (ret_tail->len > 0 &&
+            (a->tail == REST || yg_str_find_char(*ret_tail, '/', 0) == SIZE_MAX))
             return a;
     }
     return NULL;

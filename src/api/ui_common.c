@@ -120,13 +120,14 @@ static yg_rc time_of(yg_str text, const char *name, int64_t now_ns, int64_t othe
     return YG_OK;
 }
 
-yg_rc yg_ui_range(const struct yg_api *api, yg_str from, yg_str to,
-                  struct yg_time_range *ret_range, struct yg_err *err) {
+yg_rc yg_ui_range(const struct yg_api *api, yg_str from, yg_str to, struct yg_time_range *ret_range,
+                  struct yg_err *err) {
     int64_t now_ns = yg_now_ns(api->clock);
     struct yg_time_range range;
     YG_TRY(time_of(from, "from", now_ns, now_ns - 15 * 60 * YG_NS_PER_S, &range.from_ns, err));
     YG_TRY(time_of(to, "to", now_ns, now_ns, &range.to_ns, err));
-    // To whole milliseconds, as it is answered; the end grows, so that "now" holds what was just stored.
+    // To whole milliseconds, as it is answered; the end grows, so that "now" holds what was just
+    // stored.
     range.from_ns = range.from_ns / YG_NS_PER_MS * YG_NS_PER_MS;
     range.to_ns = (range.to_ns + YG_NS_PER_MS - 1) / YG_NS_PER_MS * YG_NS_PER_MS;
     if (range.from_ns >= range.to_ns)
@@ -156,4 +157,6 @@ void yg_ui_put_ms_or_null(struct yg_json_writer *w, const char *key, int64_t ns)
         yg_jw_ki64(w, key, yg_ui_ms(ns));
 }
 
-int64_t yg_ui_deadline(const struct yg_api *api) { return yg_mono_ns(api->clock) + DEADLINE_NS; }
+int64_t yg_ui_deadline(const struct yg_api *api) {
+    return yg_mono_ns(api->clock) + DEADLINE_NS;
+}

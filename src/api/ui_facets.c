@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET Y/facets/{track} and Y/facets/{track}/{key}/values: which fields the matching rows have, and their
-// values, counted in one pass.
+// GET Y/facets/{track} and Y/facets/{track}/{key}/values: which fields the matching rows have, and
+// their values, counted in one pass.
 //
-// A value's key in the counting table is one byte (s text, n number as its 8 bytes, b boolean) and its bytes;
-// texts are made only for what is answered. A field keeps DISTINCT_MAX values; further ones are left
-// out of its list (`more`), not of its count.
+// A value's key in the counting table is one byte (s text, n number as its 8 bytes, b boolean) and
+// its bytes; texts are made only for what is answered. A field keeps DISTINCT_MAX values; further
+// ones are left out of its list (`more`), not of its count.
 #include "api/ui.h"
 
 #define FACETS_MAX 40
@@ -17,8 +17,8 @@
 #define VALUE_BYTES_MAX 1000
 
 struct field {
-    yg_str key; // as written in a search
-    uint32_t rank; // reserved fields by this, others 255
+    yg_str key;     // as written in a search
+    uint32_t rank;  // reserved fields by this, others 255
     uint64_t count; // rows with a value
     struct yg_map values;
     uint32_t distinct_max;
@@ -54,8 +54,8 @@ struct pass {
     uint64_t times;
 };
 
-static const char *const reserved[] = {"service", "env",  "status", "host", "source",
-                                       "operation_name", "resource_name", "type", NULL};
+static const char *const reserved[] = {
+    "service", "env", "status", "host", "source", "operation_name", "resource_name", "type", NULL};
 
 static uint32_t rank_of(yg_str key) {
     for (uint32_t i = 0; reserved[i] != NULL; i++)
@@ -171,8 +171,8 @@ static void on_value(void *ctx, const struct yg_value *v) {
 // ---- blocks ------------------------------------------------------------------------------------
 
 // How often each code of a dictionary stands in the matching rows; NULL without memory.
-static uint32_t *count_codes(const struct yg_vec *v, const struct yg_block *b,
-                             const uint64_t *rows, uint64_t *ret_present) {
+static uint32_t *count_codes(const struct yg_vec *v, const struct yg_block *b, const uint64_t *rows,
+                             uint64_t *ret_present) {
     uint32_t *counts = YG_NEW_N(b->arena, uint32_t, (size_t)v->dict->count + 1);
     *ret_present = 0;
     if (counts == NULL)
@@ -225,9 +225,8 @@ static void add_tag_set(struct pass *p, yg_str tags, uint64_t times) {
         yg_str tag = comma == SIZE_MAX ? tags : yg_str_sub(tags, 0, comma);
         tags = comma == SIZE_MAX ? (yg_str){0} : yg_str_sub(tags, comma + 1, tags.len);
         size_t colon = yg_str_find_char(tag, ':', 0);
-        struct field *f = colon == SIZE_MAX || colon == 0
-                              ? NULL
-                              : field_for(p, yg_str_sub(tag, 0, colon));
+        struct field *f =
+            colon == SIZE_MAX || colon == 0 ? NULL : field_for(p, yg_str_sub(tag, 0, colon));
         if (f == NULL)
             continue;
         bool again = false;
@@ -257,7 +256,7 @@ static yg_rc count_tags(struct pass *p, struct yg_block *b, const uint64_t *rows
         return YG_OK;
     }
     YG_EACH_ROW(r, b, rows)
-        add_tag_set(p, yg_ui_col_str(&tags, r), 1);
+    add_tag_set(p, yg_ui_col_str(&tags, r), 1);
     return YG_OK;
 }
 
@@ -298,8 +297,8 @@ static yg_rc keep_entries(struct pass *p, struct yg_block *b, const uint64_t *ro
     yg_ui_entries_index(&p->entries, b, &cols);
     yg_bits_zero(p->bits, b->row_count);
     YG_EACH_ROW(r, b, rows)
-        if (yg_ui_span_is_entry(&cols, &p->entries, r))
-            yg_bits_set(p->bits, r);
+    if (yg_ui_span_is_entry(&cols, &p->entries, r))
+        yg_bits_set(p->bits, r);
     return YG_OK;
 }
 
@@ -536,5 +535,9 @@ static void answer(struct yg_http_request *take_req, bool single,
     yg_ui_reply_err(take_req, &err);
 }
 
-void yg_ui_facets(struct yg_http_request *take_req) { answer(take_req, false, put_facets); }
-void yg_ui_facet_values(struct yg_http_request *take_req) { answer(take_req, true, put_one); }
+void yg_ui_facets(struct yg_http_request *take_req) {
+    answer(take_req, false, put_facets);
+}
+void yg_ui_facet_values(struct yg_http_request *take_req) {
+    answer(take_req, true, put_one);
+}

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET Y/fleet: services and functions by the spans through which they were entered, with sparklines.
+// GET Y/fleet: services and functions by the spans through which they were entered, with
+// sparklines.
 //
-// Two passes over the spans: the range itself, and the same window one day earlier. Every block is looked
-// at as a whole first (span id → row), so that a span can be compared with its parent's service.
+// Two passes over the spans: the range itself, and the same window one day earlier. Every block is
+// looked at as a whole first (span id → row), so that a span can be compared with its parent's
+// service.
 #include "api/ui.h"
 
 #include "monitor/monitor.h"
@@ -40,7 +42,7 @@ struct fleet {
     yg_str env;
     struct yg_time_range range;
     int64_t step_ns;
-    int64_t shift_ns; // of the pass under way: 0, or one day
+    int64_t shift_ns;    // of the pass under way: 0, or one day
     struct yg_map index; // "name \0 env \0 kind" → item + 1
     struct item **items;
     uint32_t count;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET Y/monitors/:id/state: what was evaluated, which changes it made, what became of their messages.
+// GET Y/monitors/:id/state: what was evaluated, which changes it made, what became of their
+// messages.
 #include "api/ui.h"
 
 #include "monitor/monitor.h"

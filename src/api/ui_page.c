@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page: embedded files, index.html with its boot block and session, redirects of vendor-shaped links.
+// The page: embedded files, index.html with its boot block and session, redirects of vendor-shaped
+// links.
 #include "api/ui.h"
 
 #include "api/access.h"
@@ -35,7 +36,8 @@ static bool takes_gzip(const struct yg_http_request *req) {
             continue;
         size_t q = yg_str_find(item, YG_STR("q="), 0);
         double weight = 1;
-        if (q != SIZE_MAX && !yg_str_to_f64(yg_str_trim(yg_str_sub(item, q + 2, item.len)), &weight))
+        if (q != SIZE_MAX &&
+            !yg_str_to_f64(yg_str_trim(yg_str_sub(item, q + 2, item.len)), &weight))
             weight = 1;
         return weight > 0;
     }
@@ -93,8 +95,7 @@ static bool has_data(struct yg_api *api) {
            s.open_traces > 0;
 }
 
-static void put_boot(struct yg_api *api, bool session, struct yg_arena *arena,
-                     struct yg_buf *out) {
+static void put_boot(struct yg_api *api, bool session, struct yg_arena *arena, struct yg_buf *out) {
     struct yg_json_writer w = YG_JSON_WRITER(out);
     yg_str *envs = NULL;
     uint32_t count = 0;
@@ -163,7 +164,7 @@ static bool session_for(struct yg_api *api, const struct yg_http_request *req,
 
 // Source: DataDog/datadog-api-client-go .generator/schemas/v1/openapi.yaml (IPRanges).
 static void ip_ranges(struct yg_http_request *take_req) {
-    static const char *const kinds[] = {"agents", "api",  "apm",        "global",  "logs",
+    static const char *const kinds[] = {"agents",       "api",     "apm",      "global",    "logs",
                                         "orchestrator", "process", "webhooks", "synthetics"};
     struct yg_buf body = yg_api_buf();
     struct yg_json_writer w = YG_JSON_WRITER(&body);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pass over a track's rows for the page's calls: snapshot → segments → granules → filter → callback.
+// One pass over a track's rows for the page's calls: snapshot → segments → granules → filter →
+// callback.
 #include "api/ui.h"
 
 #include "base/hash.h"
@@ -84,9 +85,9 @@ static yg_rc all_segments(struct pass *p, struct yg_err *err) {
 }
 
 yg_rc yg_ui_scan_run(struct yg_ui_scan *scan,
-                  yg_rc (*fn)(void *ctx, struct yg_block *b, const uint64_t *rows,
-                              struct yg_err *err),
-                  void *ctx, struct yg_err *err) {
+                     yg_rc (*fn)(void *ctx, struct yg_block *b, const uint64_t *rows,
+                                 struct yg_err *err),
+                     void *ctx, struct yg_err *err) {
     static const struct yg_node all = {.kind = YG_NODE_ALL};
     struct pass *p = yg_calloc(YG_MEM_QUERY, 1, sizeof(*p));
     p->scan = scan;
@@ -110,7 +111,7 @@ yg_rc yg_ui_scan_run(struct yg_ui_scan *scan,
 // ---- columns -----------------------------------------------------------------------------------
 
 yg_rc yg_ui_col_open(struct yg_block *b, const char *name, struct yg_ui_col *ret_col,
-                  struct yg_err *err) {
+                     struct yg_err *err) {
     ret_col->count = 0;
     return b->ops->columns(b, yg_str_c(name), ret_col->vecs, &ret_col->count, err);
 }

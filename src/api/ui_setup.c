@@ -161,9 +161,9 @@ static void put_endpoints(struct yg_json_writer *w, const struct yg_api *api) {
 }
 
 void yg_ui_setup(struct yg_http_request *take_req) {
-    static const char *const names[YG_RECEIVED_COUNT] = {
-        "traces", "logs",   "metrics", "dogstatsd", "distributions",
-        "checks", "events", "stats",   "telemetry"};
+    static const char *const names[YG_RECEIVED_COUNT] = {"traces",    "logs",          "metrics",
+                                                         "dogstatsd", "distributions", "checks",
+                                                         "events",    "stats",         "telemetry"};
     struct yg_api *api = take_req->ctx;
     struct yg_err err = {0};
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 16u << 20);

@@ -2,26 +2,35 @@
 // Rows of the spans track → spans as the trace block and the lists want them.
 //
 // Source: DataDog/dd-trace-js packages/dd-trace/src/span_format.js and DataDog/dd-trace-py
-// ddtrace/_trace/span.py (span.kind, _dd.top_level); DataDog/datadog-lambda-js src/trace (cold_start,
-// aws.lambda.cold_start, _inferred_span.*).
+// ddtrace/_trace/span.py (span.kind, _dd.top_level); DataDog/datadog-lambda-js src/trace
+// (cold_start, aws.lambda.cold_start, _inferred_span.*).
 #include "api/ui.h"
 
 #include "base/map.h"
 
-yg_rc yg_ui_span_cols_open(struct yg_block *b, struct yg_ui_span_cols *ret_cols, struct yg_err *err) {
+yg_rc yg_ui_span_cols_open(struct yg_block *b, struct yg_ui_span_cols *ret_cols,
+                           struct yg_err *err) {
     struct yg_ui_span_cols *c = ret_cols;
     const struct {
         const char *name;
         struct yg_ui_col *col;
     } wanted[] = {
-        {YG_COL_TIME, &c->time},         {YG_COL_DURATION, &c->duration},
-        {YG_COL_SPAN_ID, &c->span_id},   {YG_COL_PARENT_ID, &c->parent_id},
-        {YG_COL_SERVICE, &c->service},   {YG_COL_OPERATION, &c->name},
-        {YG_COL_RESOURCE, &c->resource}, {YG_COL_TYPE, &c->type},
-        {YG_COL_ENV, &c->env},           {YG_COL_STATUS, &c->status},
-        {YG_COL_LINKS, &c->links},       {YG_COL_SPAN_EVENTS, &c->events},
-        {YG_COL_TRACE_ID, &c->trace_id}, {"@span.kind", &c->kind},
-        {"@cold_start", &c->cold},       {"@_inferred_span.tag_source", &c->inferred},
+        {YG_COL_TIME, &c->time},
+        {YG_COL_DURATION, &c->duration},
+        {YG_COL_SPAN_ID, &c->span_id},
+        {YG_COL_PARENT_ID, &c->parent_id},
+        {YG_COL_SERVICE, &c->service},
+        {YG_COL_OPERATION, &c->name},
+        {YG_COL_RESOURCE, &c->resource},
+        {YG_COL_TYPE, &c->type},
+        {YG_COL_ENV, &c->env},
+        {YG_COL_STATUS, &c->status},
+        {YG_COL_LINKS, &c->links},
+        {YG_COL_SPAN_EVENTS, &c->events},
+        {YG_COL_TRACE_ID, &c->trace_id},
+        {"@span.kind", &c->kind},
+        {"@cold_start", &c->cold},
+        {"@_inferred_span.tag_source", &c->inferred},
         {"@http.status_code", &c->http_status},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
@@ -38,9 +47,9 @@ static bool one_of(yg_str s, const char *const *list) {
 
 static uint16_t flags_of(const struct yg_ui_span_cols *c, uint32_t row,
                          const struct yg_trace_span *span) {
-    static const char *const stores[] = {"db",        "sql",       "redis",    "mongodb",
-                                         "cassandra", "memcached", "dynamodb", "elasticsearch",
-                                         "opensearch", "cache",    NULL};
+    static const char *const stores[] = {"db",         "sql",       "redis",    "mongodb",
+                                         "cassandra",  "memcached", "dynamodb", "elasticsearch",
+                                         "opensearch", "cache",     NULL};
     unsigned flags = 0;
     yg_str kind = yg_ui_col_str(&c->kind, row);
     if (yg_str_eq_c(yg_ui_col_str(&c->status, row), "error"))
@@ -63,7 +72,7 @@ static uint16_t flags_of(const struct yg_ui_span_cols *c, uint32_t row,
 }
 
 void yg_ui_span_of_row(const struct yg_ui_span_cols *cols, uint32_t row,
-                    struct yg_trace_span *ret_span) {
+                       struct yg_trace_span *ret_span) {
     *ret_span = (struct yg_trace_span){
         .start_ns = yg_ui_col_i64(&cols->time, row, 0),
         .dur_ns = yg_ui_col_i64(&cols->duration, row, 0),
@@ -96,7 +105,7 @@ static bool pooled(yg_str *text, struct yg_map *pool, struct yg_arena *arena) {
 }
 
 bool yg_ui_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool,
-                          struct yg_arena *arena) {
+                             struct yg_arena *arena) {
     return pooled(&span->name, pool, arena) && pooled(&span->resource, pool, arena) &&
            pooled(&span->service, pool, arena) && pooled(&span->type, pool, arena) &&
            pooled(&span->env, pool, arena);
@@ -123,7 +132,9 @@ void yg_ui_entries_index(struct yg_ui_entries *e, const struct yg_block *b,
     }
 }
 
-void yg_ui_entries_fini(struct yg_ui_entries *e) { yg_map_fini(&e->rows_of); }
+void yg_ui_entries_fini(struct yg_ui_entries *e) {
+    yg_map_fini(&e->rows_of);
+}
 
 bool yg_ui_span_is_entry(const struct yg_ui_span_cols *cols, const struct yg_ui_entries *e,
                          uint32_t row) {

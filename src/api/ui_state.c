@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the page's API remembers between calls: samples for rates, refused requests, known environments.
+// What the page's API remembers between calls: samples for rates, refused requests, known
+// environments.
 #include "api/ui.h"
 
 #include "base/counter.h"
@@ -22,14 +23,14 @@ struct sample {
 };
 
 struct yg_api_ui {
-    pthread_mutex_t lock; // guards everything below
+    pthread_mutex_t lock;           // guards everything below
     struct sample samples[SAMPLES]; // ring, newest at `newest`
     uint32_t newest;
     uint32_t count;
     struct yg_ui_refused refused[YG_RECEIVED_COUNT];
     char *envs[ENVS_MAX];
     uint32_t env_count;
-    int64_t envs_mono_ns; // when they were read; 0 = never
+    int64_t envs_mono_ns;   // when they were read; 0 = never
     char *paths[PATHS_MAX]; // shapes of unknown paths that have a counter of their own
     uint32_t path_count;
 };
@@ -198,8 +199,8 @@ static yg_rc read_envs(struct yg_api *api, struct yg_arena *arena, struct yg_agg
                        struct yg_err *err) {
     static const struct yg_node all = {.kind = YG_NODE_ALL};
     struct yg_compute count = {.agg = YG_AGG_COUNT};
-    struct yg_group_by by = {
-        .facet = {.kind = YG_FIELD_RESERVED, .name = YG_STR(YG_COL_ENV)}, .limit = ENVS_MAX};
+    struct yg_group_by by = {.facet = {.kind = YG_FIELD_RESERVED, .name = YG_STR(YG_COL_ENV)},
+                             .limit = ENVS_MAX};
     int64_t now_ns = yg_now_ns(api->clock);
     struct yg_event_query q = {
         .track = YG_TRACK_SPANS,
@@ -226,8 +227,8 @@ static void keep_envs(struct yg_api_ui *ui, const struct yg_agg_result *result, 
     pthread_mutex_unlock(&ui->lock);
 }
 
-yg_rc yg_ui_envs(struct yg_api *api, struct yg_arena *arena, yg_str **ret_envs,
-                 uint32_t *ret_count, struct yg_err *err) {
+yg_rc yg_ui_envs(struct yg_api *api, struct yg_arena *arena, yg_str **ret_envs, uint32_t *ret_count,
+                 struct yg_err *err) {
     *ret_envs = NULL;
     *ret_count = 0;
     struct yg_api_ui *ui = api->ui;

@@ -18,7 +18,8 @@ void yg_ui_ready(struct yg_http_request *take_req) {
     struct yg_http_reply reply = {.status = 503, .content_type = "application/json"};
     reply.extra[reply.extra_count++] = (struct yg_http_header){YG_STR("Retry-After"), YG_STR("1")};
     if (atomic_load_explicit(&api->draining, memory_order_acquire)) {
-        reply.static_body = YG_STR("{\"status\":\"draining\",\"reason\":\"the server is stopping\"}");
+        reply.static_body =
+            YG_STR("{\"status\":\"draining\",\"reason\":\"the server is stopping\"}");
     } else if (!atomic_load_explicit(&api->ready, memory_order_acquire)) {
         reply.static_body =
             YG_STR("{\"status\":\"starting\",\"reason\":\"the write-ahead log is being read\"}");

@@ -188,8 +188,8 @@ static void put_percentiles(struct yg_json_writer *w, const int64_t *sorted, uin
     static const struct {
         const char *key;
         double q;
-    } wanted[] = {{"p50_ns", .5}, {"p75_ns", .75}, {"p90_ns", .9}, {"p95_ns", .95},
-                  {"p99_ns", .99}, {"max_ns", 1}};
+    } wanted[] = {{"p50_ns", .5},  {"p75_ns", .75}, {"p90_ns", .9},
+                  {"p95_ns", .95}, {"p99_ns", .99}, {"max_ns", 1}};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (count == 0)
             yg_jw_knull(w, wanted[i].key);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET Y/traces/:id (the binary block) and Y/traces/:id/spans/:sid (one span with all that it carries).
+// GET Y/traces/:id (the binary block) and Y/traces/:id/spans/:sid (one span with all that it
+// carries).
 #include "api/ui.h"
 
 #define BLOCK_BYTES_MAX (256u << 20)
@@ -42,8 +43,8 @@ static yg_rc collect(void *ctx, struct yg_block *b, const uint64_t *rows, struct
     return YG_OK;
 }
 
-// All time; segments that cannot hold the trace are left out. An id in digits may be decimal or hex: then
-// no segment is left out for it.
+// All time; segments that cannot hold the trace are left out. An id in digits may be decimal or
+// hex: then no segment is left out for it.
 static void aim(struct yg_ui_scan *scan, yg_str text, yg_id128 *id) {
     yg_id128 decimal = {0};
     scan->range = (struct yg_time_range){.from_ns = INT64_MIN, .to_ns = INT64_MAX};
@@ -115,8 +116,9 @@ static yg_rc find_span(struct yg_http_request *req, struct yg_arena *arena, stru
     uint64_t span_id = 0;
     yg_id128 id;
     if (!yg_id128_parse(req->params[0], true, &id) || !span_id_of(req->params[1], &span_id))
-        return yg_fail(err, YG_EINPUT, "a span is named by its trace's id and 16 hexadecimal "
-                                       "digits or a decimal number");
+        return yg_fail(err, YG_EINPUT,
+                       "a span is named by its trace's id and 16 hexadecimal "
+                       "digits or a decimal number");
     char hex[17];
     (void)snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)span_id);
     const struct yg_node *trace =
@@ -232,8 +234,7 @@ static void put_links(struct yg_json_writer *w, const struct yg_row *row, struct
     yg_jw_array_end(w);
 }
 
-static void put_events(struct yg_json_writer *w, const struct yg_row *row,
-                       struct yg_arena *arena) {
+static void put_events(struct yg_json_writer *w, const struct yg_row *row, struct yg_arena *arena) {
     struct yg_json_node *root = NULL;
     struct yg_err err = {0};
     yg_jw_k(w, "events");

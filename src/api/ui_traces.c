@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// POST Y/traces/search: whole traces of which at least one span matches, sorted, with cursor and summary.
+// POST Y/traces/search: whole traces of which at least one span matches, sorted, with cursor and
+// summary.
 //
-// Three passes: (1) spans that match the query → set of trace ids (not for an empty query); (2) rows of the
-// traces track in the range and in the set → the list that is sorted and summed; (3) spans of the page's
-// traces, between their earliest start and latest end → roots and self times by service.
+// Three passes: (1) spans that match the query → set of trace ids (not for an empty query); (2)
+// rows of the traces track in the range and in the set → the list that is sorted and summed; (3)
+// spans of the page's traces, between their earliest start and latest end → roots and self times by
+// service.
 #include "api/ui_traces.h"
 
 #define LIMIT_DEFAULT 50
@@ -85,8 +87,9 @@ static yg_rc read_request(struct search *s, const struct yg_json_node *body, str
     YG_TRY(yg_ui_range(s->api, time_text(body, "from"), time_text(body, "to"), &s->range, err));
     yg_str sort = yg_json_str_or(yg_json_get(body, "sort"), YG_STR(""));
     if (!yg_ui_trace_order_parse(sort, &s->order))
-        return yg_fail(err, YG_EINPUT, "sort: duration, spans, start or errors, \"-\" before it "
-                                       "for falling");
+        return yg_fail(err, YG_EINPUT,
+                       "sort: duration, spans, start or errors, \"-\" before it "
+                       "for falling");
     int64_t limit = yg_json_i64_or(yg_json_get(body, "limit"), LIMIT_DEFAULT);
     if (limit < 1 || limit > LIMIT_MAX)
         return yg_fail(err, YG_EINPUT, "limit: 1 to %d", LIMIT_MAX);
@@ -145,8 +148,7 @@ static bool wanted(const struct search *s, const struct yg_ui_trace_row *row) {
     return (!s->has_min || row->dur_ns >= s->min_ns) && (!s->has_max || row->dur_ns < s->max_ns);
 }
 
-static yg_rc take_traces(void *ctx, struct yg_block *b, const uint64_t *rows,
-                         struct yg_err *err) {
+static yg_rc take_traces(void *ctx, struct yg_block *b, const uint64_t *rows, struct yg_err *err) {
     struct search *s = ctx;
     struct yg_ui_col id, time, duration, spans, errors, cold;
     YG_TRY(yg_ui_col_open(b, YG_COL_TRACE_ID, &id, err));
@@ -178,7 +180,9 @@ static yg_rc take_traces(void *ctx, struct yg_block *b, const uint64_t *rows,
     return YG_OK;
 }
 
-static yg_str id_key(const yg_id128 *id) { return yg_str_n((const char *)id, sizeof(*id)); }
+static yg_str id_key(const yg_id128 *id) {
+    return yg_str_n((const char *)id, sizeof(*id));
+}
 
 static bool list_span(struct search *s, struct listed *to, const struct yg_ui_span_cols *cols,
                       uint32_t r) {
@@ -238,9 +242,8 @@ static yg_rc read_page_spans(struct search *s, struct yg_err *err) {
         range.to_ns = end_ns > range.to_ns ? end_ns : range.to_ns;
         *yg_map_put(&s->page_index, id_key(&row->id), NULL) = i + 1;
     }
-    return s->page_count > 0
-               ? run_pass(s, YG_TRACK_SPANS, range, NULL, take_page_spans, err)
-               : YG_OK;
+    return s->page_count > 0 ? run_pass(s, YG_TRACK_SPANS, range, NULL, take_page_spans, err)
+                             : YG_OK;
 }
 
 static yg_rc find_traces(struct search *s, struct yg_err *err) {
@@ -297,8 +300,7 @@ static void put_services(struct yg_json_writer *w, const struct yg_trace_tree *t
     yg_jw_array_end(w);
 }
 
-static yg_rc put_trace(struct yg_json_writer *w, struct search *s, uint32_t i,
-                       struct yg_err *err) {
+static yg_rc put_trace(struct yg_json_writer *w, struct search *s, uint32_t i, struct yg_err *err) {
     const struct yg_ui_trace_row *row = &s->page[i];
     const struct listed *l = &s->listed[i];
     char hex[33];

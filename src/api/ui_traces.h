@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trace list in pieces that can be tested alone: order, cursor, summary. Private to ui_traces*.c.
+// The trace list in pieces that can be tested alone: order, cursor, summary. Private to
+// ui_traces*.c.
 #ifndef YG_API_UI_TRACES_H
 #define YG_API_UI_TRACES_H
 

@@ -26,7 +26,8 @@ static void share_memory(int64_t limit_bytes) {
         yg_mem_limit_set(memory_shares[i].tag, limit_bytes / 16 * memory_shares[i].sixteenths);
 }
 
-// ------------------------------------------------------------ what arrived, from intake to the page
+// ------------------------------------------------------------ what arrived, from intake to the
+// page
 
 struct seen_to {
     void (*fn)(void *ctx, const struct yg_api_seen *seen);
@@ -303,8 +304,8 @@ void yg_wire_drain(struct yg_wire *w, int64_t grace_ms) {
 void yg_wire_fini(struct yg_wire *w) {
     if (w->loop_running)
         yg_loop_stop(w->loop, 0);
-    // First the listeners: they wait for requests that are still with a handler or the WAL, whose answers
-    // tell the pipeline whether they were delivered.
+    // First the listeners: they wait for requests that are still with a handler or the WAL, whose
+    // answers tell the pipeline whether they were delivered.
     yg_http_server_destroy(w->admin_server);
     yg_http_server_destroy(w->agent_socket_server);
     yg_http_server_destroy(w->agent_server);

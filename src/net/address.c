@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listen addresses as the options write them ("127.0.0.1:8080", "[::1]:0", ":8080") and back to text.
+// Listen addresses as the options write them ("127.0.0.1:8080", "[::1]:0", ":8080") and back to
+// text.
 #include "net/net_internal.h"
 
 #include <arpa/inet.h>

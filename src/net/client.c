@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outgoing HTTP: one libcurl multi handle on one thread, a bounded queue in front of it.
 //
-// A request is copied into a struct job, waits in a FIFO, runs as an easy handle, and ends in exactly one
-// call of its fn on the egress thread. Redirects are not followed (a webhook's answer is its answer), the
-// environment's proxy is used except towards loopback.
+// A request is copied into a struct job, waits in a FIFO, runs as an easy handle, and ends in
+// exactly one call of its fn on the egress thread. Redirects are not followed (a webhook's answer
+// is its answer), the environment's proxy is used except towards loopback.
 #include "net/net_internal.h"
 
 #include <curl/curl.h>
@@ -220,12 +220,15 @@ static void client_main(void *arg) {
         int running = 0;
         curl_multi_perform(client->multi, &running);
         collect(client);
-        curl_multi_poll(client->multi, NULL, 0, client->running_count ? POLL_MS : POLL_IDLE_MS, NULL);
+        curl_multi_poll(client->multi, NULL, 0, client->running_count ? POLL_MS : POLL_IDLE_MS,
+                        NULL);
     }
     cancel_all(client);
 }
 
-static void curl_init(void) { (void)curl_global_init(CURL_GLOBAL_DEFAULT); }
+static void curl_init(void) {
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
 
 struct yg_client *yg_client_create(uint32_t in_flight_max) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -286,7 +289,7 @@ static yg_rc job_fill(struct job *job, const struct yg_client_request *request,
     }
     job->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : TIMEOUT_DEFAULT_MS;
     job->answer = YG_BUF(YG_MEM_NET, request->answer_max_bytes ? request->answer_max_bytes
-                                                                : ANSWER_DEFAULT_BYTES);
+                                                               : ANSWER_DEFAULT_BYTES);
     job->headers = curl_slist_append(NULL, "Expect:"); // never wait for 100 Continue
     for (uint32_t i = 0; i < request->header_count; i++)
         if (!add_header(job, &request->headers[i]))

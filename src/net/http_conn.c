@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// One connection: reading, dispatch, writing, time limits, lingering close, and what the peer acknowledged.
+// One connection: reading, dispatch, writing, time limits, lingering close, and what the peer
+// acknowledged.
 //
 //   IDLE → HEAD → (BODY) → BUSY → WRITE → IDLE …            one request at a time, in order
 //                             └──────────→ LINGER → CLOSED    after a closing answer
-// Bytes that arrive while a request is answered wait in conn->pending (bounded: then reading stops), so
-// pipelined requests are answered in their order without any bookkeeping.
+// Bytes that arrive while a request is answered wait in conn->pending (bounded: then reading
+// stops), so pipelined requests are answered in their order without any bookkeeping.
 //
-// Lingering: after the last answer the sending side is shut down, and what still arrives is read and
-// dropped for a while; closing at once would make the kernel send RST, and the peer could lose the answer
-// that says why its body was refused.
+// Lingering: after the last answer the sending side is shut down, and what still arrives is read
+// and dropped for a while; closing at once would make the kernel send RST, and the peer could lose
+// the answer that says why its body was refused.
 //
-// Receipt: an answer counts as delivered when the kernel's send queue (SIOCOUTQ: bytes that the peer's TCP
-// has not acknowledged; on Unix sockets bytes that the peer has not read) no longer holds any of it.
+// Receipt: an answer counts as delivered when the kernel's send queue (SIOCOUTQ: bytes that the
+// peer's TCP has not acknowledged; on Unix sockets bytes that the peer has not read) no longer
+// holds any of it.
 #include "net/net_internal.h"
 
 #include <linux/sockios.h>
@@ -132,7 +134,8 @@ void net_conn_close(struct net_conn *conn) {
         return;
     resolve_done(conn, true);
     struct net_exchange *x = conn->x;
-    if (x != NULL && x->with_handler) { // the handler still has it; its answer will find no connection
+    if (x != NULL &&
+        x->with_handler) { // the handler still has it; its answer will find no connection
         atomic_store_explicit(&x->gone, true, memory_order_relaxed);
         x->conn = NULL;
         conn->x = NULL;
@@ -190,7 +193,8 @@ void net_continue(struct net_conn *conn) {
     uv_buf_t buf = {.base = (char *)(uintptr_t)text, .len = sizeof(text) - 1};
     int n = uv_try_write(&conn->u.stream, &buf, 1);
     if (n > 0)
-        conn->out_total += (uint64_t)n; // the queue is empty here, so it goes whole or the peer is gone
+        conn->out_total +=
+            (uint64_t)n; // the queue is empty here, so it goes whole or the peer is gone
 }
 
 static void finish_head(struct net_conn *conn, struct net_exchange *x) {
@@ -314,7 +318,9 @@ void net_conn_replied(struct net_exchange *x) {
 
 // --- reading ------------------------------------------------------------------------------------
 
-static bool parsing(const struct net_conn *conn) { return conn->state <= NET_CONN_BODY; }
+static bool parsing(const struct net_conn *conn) {
+    return conn->state <= NET_CONN_BODY;
+}
 
 // Parses while the connection wants requests; returns how many bytes were used.
 static size_t feed(struct net_conn *conn, const char *ptr, size_t len) {
@@ -327,8 +333,8 @@ static size_t feed(struct net_conn *conn, const char *ptr, size_t len) {
     return used;
 }
 
-// Goes on with what was read ahead, after an answer. Never nests: a synchronous answer inside the walk
-// comes back here at once and the outer walk goes on.
+// Goes on with what was read ahead, after an answer. Never nests: a synchronous answer inside the
+// walk comes back here at once and the outer walk goes on.
 static void conn_resume(struct net_conn *conn) {
     if (conn->pumping)
         return;
@@ -397,7 +403,7 @@ static void on_gone(struct net_conn *conn, bool eof) {
             net_conn_close(conn);
     } else if (parsing(conn)) {
         net_conn_close(conn); // idle, or half a request
-    } // else a half-closed peer may still want its answer
+    }                         // else a half-closed peer may still want its answer
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request and its answer as one recycled object: what handlers ask of it and how an answer is formatted.
+// A request and its answer as one recycled object: what handlers ask of it and how an answer is
+// formatted.
 #include "net/net_internal.h"
 
 #include "codec/text.h"
@@ -134,7 +135,8 @@ yg_str yg_http_query(struct yg_http_request *req, const char *name, bool *ret_fo
         size_t eq = yg_str_find_char(pair, '=', 0);
         yg_str key = eq == SIZE_MAX ? pair : yg_str_sub(pair, 0, eq);
         if (!yg_str_eq(key, want)) {
-            if (yg_str_find_char(key, '%', 0) == SIZE_MAX && yg_str_find_char(key, '+', 0) == SIZE_MAX)
+            if (yg_str_find_char(key, '%', 0) == SIZE_MAX &&
+                yg_str_find_char(key, '+', 0) == SIZE_MAX)
                 continue;
             if (!yg_str_eq(yg_url_decode(key, true, req->arena), want))
                 continue;
@@ -210,7 +212,9 @@ static void put_allow(struct net_exchange *x) {
     put_header(&x->out_head, YG_STR("Allow"), yg_str_c(text));
 }
 
-static bool bodyless(uint16_t status) { return status == 204 || status == 304 || status < 200; }
+static bool bodyless(uint16_t status) {
+    return status == 204 || status == 304 || status < 200;
+}
 
 void net_reply_format(struct net_exchange *x, struct yg_http_reply *take_reply) {
     struct yg_http_reply *r = take_reply;

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// llhttp's callbacks: bytes → request. Decides everything that can be refused before the body is read.
+// llhttp's callbacks: bytes → request. Decides everything that can be refused before the body is
+// read.
 //
-// While a request is read its parts are offsets into x->head (which may move as it grows); they become
-// pointers when the headers are complete. Header fields cost no allocation: names (lower-cased) and values
-// lie one after the other in x->head, the fixed tables point into it.
+// While a request is read its parts are offsets into x->head (which may move as it grows); they
+// become pointers when the headers are complete. Header fields cost no allocation: names
+// (lower-cased) and values lie one after the other in x->head, the fixed tables point into it.
 //
-// Smuggling: all lenient flags are off and llhttp is built strict, so that Content-Length together with
-// Transfer-Encoding, two lengths, or a transfer coding whose last member is not "chunked" are errors; what
-// llhttp lets through beyond that (codings before chunked, Transfer-Encoding in HTTP/1.0, no or two Host
-// fields) is refused here.
+// Smuggling: all lenient flags are off and llhttp is built strict, so that Content-Length together
+// with Transfer-Encoding, two lengths, or a transfer coding whose last member is not "chunked" are
+// errors; what llhttp lets through beyond that (codings before chunked, Transfer-Encoding in
+// HTTP/1.0, no or two Host fields) is refused here.
 #include "net/net_internal.h"
 
 #include "codec/text.h"
 
-static struct net_exchange *of(llhttp_t *p) { return ((struct net_conn *)p->data)->x; }
+static struct net_exchange *of(llhttp_t *p) {
+    return ((struct net_conn *)p->data)->x;
+}
 
 static bool head_put(struct net_exchange *x, const char *at, size_t len, bool lower) {
     x->head_bytes += len;

@@ -117,7 +117,9 @@ static void server_free(struct yg_http_server *server) {
     yg_free(YG_MEM_NET, server);
 }
 
-static void on_failed_closed(uv_handle_t *handle) { server_free(handle->data); }
+static void on_failed_closed(uv_handle_t *handle) {
+    server_free(handle->data);
+}
 
 yg_rc yg_http_server_create(struct yg_loop *loop, const struct yg_http_server_options *options,
                             struct yg_http_server **ret_server, struct yg_err *err) {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // One libuv loop on one thread: posts from other threads, timers, and the graceful stop.
 //
-// Other threads reach the loop only through two queues under loop->lock (posted functions and answered
-// requests) and one uv_async. Everything else belongs to the loop thread between start and stop, and to
-// the owner before and after.
+// Other threads reach the loop only through two queues under loop->lock (posted functions and
+// answered requests) and one uv_async. Everything else belongs to the loop thread between start and
+// stop, and to the owner before and after.
 #include "net/net_internal.h"
 
 #define TICK_MS 100
 
-static int64_t mono_ms(void) { return (int64_t)(uv_hrtime() / 1000000u); }
+static int64_t mono_ms(void) {
+    return (int64_t)(uv_hrtime() / 1000000u);
+}
 
 static void run_posts(struct yg_loop *loop) {
     for (;;) {
@@ -35,7 +37,9 @@ static void run_posts(struct yg_loop *loop) {
     }
 }
 
-static void on_wake(uv_async_t *wake) { run_posts(wake->data); }
+static void on_wake(uv_async_t *wake) {
+    run_posts(wake->data);
+}
 
 static void on_tick(uv_timer_t *timer) {
     struct yg_loop *loop = timer->data;
@@ -264,8 +268,8 @@ yg_str net_loop_date(struct yg_loop *loop) {
         gmtime_r(&ts.tv_sec, &tm);
         loop->date_s = (int64_t)ts.tv_sec;
         (void)snprintf(loop->date, sizeof(loop->date), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
-                       days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-                       tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+                       days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900,
+                       tm.tm_hour, tm.tm_min, tm.tm_sec);
     }
     return yg_str_c(loop->date);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Path → route: a tree of segments built once from the route tables, walked without allocation.
 //
-// A segment is a literal, {name} (any non-empty segment) or, at the end, {name*} (the rest, may be empty).
-// At every step the literal is tried first, then {name}, then {name*}; the first complete path whose row
-// has the method wins. Matching works on the raw path, so that %2F stays inside its segment.
+// A segment is a literal, {name} (any non-empty segment) or, at the end, {name*} (the rest, may be
+// empty). At every step the literal is tried first, then {name}, then {name*}; the first complete
+// path whose row has the method wins. Matching works on the raw path, so that %2F stays inside its
+// segment.
 #include "net/net_internal.h"
 
 #define NET_DEPTH_MAX 32
@@ -33,7 +34,8 @@ static bool is_rest(yg_str segment) {
     return is_param(segment) && segment.len >= 3 && segment.ptr[segment.len - 2] == '*';
 }
 
-// Takes the piece up to the next '/' off *rest; *ret_more: a '/' followed, so another piece (maybe empty).
+// Takes the piece up to the next '/' off *rest; *ret_more: a '/' followed, so another piece (maybe
+// empty).
 static yg_str next_segment(yg_str *rest, bool *ret_more) {
     yg_str segment = *rest;
     size_t slash = yg_str_find_char(*rest, '/', 0);
@@ -209,8 +211,8 @@ void net_allow_text(uint32_t methods, char *out, size_t out_bytes) {
     static const struct {
         uint32_t bit;
         const char *name;
-    } names[] = {{YG_GET, "GET"},       {YG_HEAD, "HEAD"},     {YG_POST, "POST"},
-                 {YG_PUT, "PUT"},       {YG_PATCH, "PATCH"},   {YG_DELETE, "DELETE"},
+    } names[] = {{YG_GET, "GET"},        {YG_HEAD, "HEAD"},   {YG_POST, "POST"},
+                 {YG_PUT, "PUT"},        {YG_PATCH, "PATCH"}, {YG_DELETE, "DELETE"},
                  {YG_OPTIONS, "OPTIONS"}};
     size_t at = 0;
     out[0] = '\0';

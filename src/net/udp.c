@@ -67,7 +67,9 @@ static void udp_free(struct yg_udp *udp) {
     yg_free(YG_MEM_NET, udp);
 }
 
-static void on_failed_closed(uv_handle_t *handle) { udp_free(handle->data); }
+static void on_failed_closed(uv_handle_t *handle) {
+    udp_free(handle->data);
+}
 
 yg_rc yg_udp_create(struct yg_loop *loop, const char *address,
                     void (*fn)(void *ctx, yg_str datagram), void *ctx, struct yg_udp **ret_udp,
@@ -105,7 +107,9 @@ void net_udp_stop(struct yg_udp *udp) {
     uv_close((uv_handle_t *)&udp->handle, NULL);
 }
 
-struct yg_udp *net_udp_next(struct yg_udp *udp) { return udp->next; }
+struct yg_udp *net_udp_next(struct yg_udp *udp) {
+    return udp->next;
+}
 
 void yg_udp_destroy(struct yg_udp *udp) {
     if (udp == NULL)

@@ -46,8 +46,8 @@ static int set_up(void **state) {
     static void *ctx[] = {&api, &api};
     struct yg_err err = {0};
     assert_non_null(mkdtemp(dir));
-    struct yg_meta_options meta = {.dir = dir, .clock = &yg_clock_system, .first_api_key = API_KEY,
-                                   .first_app_key = APP_KEY};
+    struct yg_meta_options meta = {
+        .dir = dir, .clock = &yg_clock_system, .first_api_key = API_KEY, .first_app_key = APP_KEY};
     if (yg_meta_open(&meta, &api.meta, NULL, &err) != YG_OK)
         fail_msg("%s", err.text);
     api.clock = &yg_clock_system;
@@ -55,16 +55,21 @@ static int set_up(void **state) {
     api.ui = yg_api_ui_create();
     pool = yg_pool_create(&(struct yg_pool_options){.worker_count = 2});
     loop = yg_loop_create(pool);
-    struct yg_http_server_options opt = {.name = "api", .address = "127.0.0.1:0", .tables = tables,
-                                         .table_ctx = ctx, .guard = yg_api_guard,
-                                         .guard_ctx = &api, .not_found = yg_api_not_found,
+    struct yg_http_server_options opt = {.name = "api",
+                                         .address = "127.0.0.1:0",
+                                         .tables = tables,
+                                         .table_ctx = ctx,
+                                         .guard = yg_api_guard,
+                                         .guard_ctx = &api,
+                                         .not_found = yg_api_not_found,
                                          .not_found_ctx = &api};
     if (yg_http_server_create(loop, &opt, &server, &err) != YG_OK)
         fail_msg("%s", err.text);
     yg_loop_start(loop);
     uint64_t number = 0;
     yg_str address = yg_str_c(yg_http_server_address(server));
-    assert_true(yg_str_to_u64(yg_str_sub(address, yg_str_rfind_char(address, ':') + 1, 9), &number));
+    assert_true(
+        yg_str_to_u64(yg_str_sub(address, yg_str_rfind_char(address, ':') + 1, 9), &number));
     port = (uint16_t)number;
     return 0;
 }
@@ -89,8 +94,8 @@ static int tear_down(void **state) {
 
 // One exchange; headers end with "\r\n" each. Returns the status, the answer is in `out`.
 static int ask(const char *method, const char *target, const char *headers) {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
     char req[4096];
@@ -126,8 +131,8 @@ static void intakes_want_the_api_key(void **state) {
     yg_ui_last_refused(&api, YG_RECEIVED_LOGS, &refused);
     assert_int_equal(refused.status, 403);
     assert_string_equal(refused.text, "API key is missing");
-    assert_int_equal(ask("POST", "/api/v2/logs", "DD-API-KEY: ffffffffffffffffffffffffffffffff\r\n"),
-                     403);
+    assert_int_equal(
+        ask("POST", "/api/v2/logs", "DD-API-KEY: ffffffffffffffffffffffffffffffff\r\n"), 403);
     yg_ui_last_refused(&api, YG_RECEIVED_LOGS, &refused);
     assert_string_equal(refused.text, "API key is wrong");
     assert_int_equal(ask("POST", "/api/v2/logs", "DD-API-KEY: " APP_KEY "\r\n"), 403);
@@ -147,7 +152,8 @@ static void management_wants_both(void **state) {
     assert_int_equal(ask("GET", "/api/v1/monitor", "DD-API-KEY: " API_KEY "\r\n"), 403);
     assert_int_equal(ask("GET", "/api/v1/monitor", "DD-APPLICATION-KEY: " APP_KEY "\r\n"), 403);
     assert_int_equal(ask("GET", "/api/v1/monitor",
-                         "DD-API-KEY: " APP_KEY "\r\nDD-APPLICATION-KEY: " API_KEY "\r\n"), 403);
+                         "DD-API-KEY: " APP_KEY "\r\nDD-APPLICATION-KEY: " API_KEY "\r\n"),
+                     403);
     assert_int_equal(ask("DELETE", "/api/v1/monitor", KEYS), 200);
     assert_int_equal(ask("GET", "/api/v1/monitor?api_key=" API_KEY "&application_key=" APP_KEY, ""),
                      200);
@@ -177,8 +183,8 @@ static void session_text(void **state) {
         assert_false(yg_session_valid(yg_str_n(forged, text.len), 1000000));
     }
     assert_false(yg_session_valid(yg_str_n(value, text.len - 1), 1000000));
-    static const char *const broken[] = {"", ".", "..", "1.2", "a.b.c", "1000000.",
-                                         "99999999999999999999.a.b"};
+    static const char *const broken[] = {
+        "", ".", "..", "1.2", "a.b.c", "1000000.", "99999999999999999999.a.b"};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
         assert_false(yg_session_valid(yg_str_c(broken[i]), 1000000));
     char other[YG_SESSION_TEXT_BYTES];
@@ -269,13 +275,24 @@ static void who_may_have_a_session(void **state) {
         const char *host;
         bool allowed;
     } cases[] = {
-        {"127.0.0.1:8080", true},   {"localhost:8080", true}, {"LOCALHOST", true},
-        {"[::1]:8080", true},       {"127.0.0.1", true},      {"127.9.8.7:1", true},
-        {"evil.example", false},    {"evil.example:8080", false},
-        {"127.0.0.1.evil.example", false}, {"localhost.evil.example", false},
-        {"127.evil", false},        {"127.0.0.256", false},   {"127.0.0", false},
-        {"10.0.0.1:8080", false},   {"[::2]:80", false},      {"", false},
-        {"1127.0.0.1", false},      {"127.0.0.1.5", false},
+        {"127.0.0.1:8080", true},
+        {"localhost:8080", true},
+        {"LOCALHOST", true},
+        {"[::1]:8080", true},
+        {"127.0.0.1", true},
+        {"127.9.8.7:1", true},
+        {"evil.example", false},
+        {"evil.example:8080", false},
+        {"127.0.0.1.evil.example", false},
+        {"localhost.evil.example", false},
+        {"127.evil", false},
+        {"127.0.0.256", false},
+        {"127.0.0", false},
+        {"10.0.0.1:8080", false},
+        {"[::2]:80", false},
+        {"", false},
+        {"1127.0.0.1", false},
+        {"127.0.0.1.5", false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct yg_http_request req = {.peer_loopback = true, .host = yg_str_c(cases[i].host)};
@@ -321,9 +338,12 @@ static void the_page_gives_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(intakes_want_the_api_key), cmocka_unit_test(management_wants_both),
-        cmocka_unit_test(session_text),             cmocka_unit_test(sessions_read_and_write),
-        cmocka_unit_test(page_and_its_neighbours),  cmocka_unit_test(who_may_have_a_session),
+        cmocka_unit_test(intakes_want_the_api_key),
+        cmocka_unit_test(management_wants_both),
+        cmocka_unit_test(session_text),
+        cmocka_unit_test(sessions_read_and_write),
+        cmocka_unit_test(page_and_its_neighbours),
+        cmocka_unit_test(who_may_have_a_session),
         cmocka_unit_test(the_page_gives_one),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trace block by byte offset, and the tree below it: order, self times, cycles, missing parents.
+// The trace block by byte offset, and the tree below it: order, self times, cycles, missing
+// parents.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,15 +34,35 @@ static struct yg_trace_tree *tree_of(const struct yg_trace_span *spans, uint32_t
 
 // a(100..200, svc) → b(110..150, db) and c(120..130, svc); given out of order.
 static const struct yg_trace_span three[] = {
-    {.start_ns = 1000120, .dur_ns = 10, .span_id = 0x33, .parent_id = 0x11, .name = YG_STR_INIT("c"),
-     .resource = YG_STR_INIT("r"), .service = YG_STR_INIT("svc"), .type = YG_STR_INIT("web"),
-     .env = YG_STR_INIT("prod"), .flags = YG_TRACE_ERROR},
-    {.start_ns = 1000100, .dur_ns = 100, .span_id = 0x11, .parent_id = 0, .name = YG_STR_INIT("a"),
-     .resource = YG_STR_INIT("r"), .service = YG_STR_INIT("svc"), .type = YG_STR_INIT("web"),
+    {.start_ns = 1000120,
+     .dur_ns = 10,
+     .span_id = 0x33,
+     .parent_id = 0x11,
+     .name = YG_STR_INIT("c"),
+     .resource = YG_STR_INIT("r"),
+     .service = YG_STR_INIT("svc"),
+     .type = YG_STR_INIT("web"),
+     .env = YG_STR_INIT("prod"),
+     .flags = YG_TRACE_ERROR},
+    {.start_ns = 1000100,
+     .dur_ns = 100,
+     .span_id = 0x11,
+     .parent_id = 0,
+     .name = YG_STR_INIT("a"),
+     .resource = YG_STR_INIT("r"),
+     .service = YG_STR_INIT("svc"),
+     .type = YG_STR_INIT("web"),
      .env = YG_STR_INIT("prod")},
-    {.start_ns = 1000110, .dur_ns = 40, .span_id = 0x8000000000000022u, .parent_id = 0x11,
-     .name = YG_STR_INIT("b"), .resource = YG_STR_INIT("get"), .service = YG_STR_INIT("db"),
-     .type = YG_STR_INIT("redis"), .env = YG_STR_INIT("prod"), .flags = YG_TRACE_DB},
+    {.start_ns = 1000110,
+     .dur_ns = 40,
+     .span_id = 0x8000000000000022u,
+     .parent_id = 0x11,
+     .name = YG_STR_INIT("b"),
+     .resource = YG_STR_INIT("get"),
+     .service = YG_STR_INIT("db"),
+     .type = YG_STR_INIT("redis"),
+     .env = YG_STR_INIT("prod"),
+     .flags = YG_TRACE_DB},
 };
 
 static void expect_bytes(const struct yg_buf *b, size_t at, const void *want, size_t len,
@@ -60,9 +81,10 @@ static void layout_is_exact(void **state) {
     struct yg_buf b = YG_BUF(YG_MEM_QUERY, 1u << 20);
     yg_id128 id = {0x0102030405060708u, 0x090a0b0c0d0e0f10u};
     assert_int_equal(yg_trace_block_write(tree_of(three, 3), id, 5, arena, &b, &err), YG_OK);
-    const char *json = "{\"env\":\"prod\",\"types\":[\"\",\"web\",\"redis\"],\"services\":["
-                       "{\"name\":\"svc\",\"spans\":2,\"errors\":1,\"self_ns\":70},"
-                       "{\"name\":\"db\",\"spans\":1,\"errors\":0,\"self_ns\":40}],\"insights\":[]}";
+    const char *json =
+        "{\"env\":\"prod\",\"types\":[\"\",\"web\",\"redis\"],\"services\":["
+        "{\"name\":\"svc\",\"spans\":2,\"errors\":1,\"self_ns\":70},"
+        "{\"name\":\"db\",\"spans\":1,\"errors\":0,\"self_ns\":40}],\"insights\":[]}";
     // svc db a r b get c: 7 strings, 12 bytes
     EXPECT(&b, 0, "magic", char, 'Y', 'G', 'T', '1');
     EXPECT(&b, 4, "version, flags", uint16_t, 1, 1);
@@ -148,7 +170,8 @@ static void orphans_cycles_and_twins(void **state) {
     }
     assert_int_equal(seen, 63); // every span exactly once
     assert_true(t->parent_missing);
-    assert_int_equal(t->order[0], 4); // roots by start: the one that is its own parent, then the orphan
+    assert_int_equal(t->order[0],
+                     4); // roots by start: the one that is its own parent, then the orphan
     assert_int_equal(t->parent[0], -2);
     assert_int_equal(t->order[1], 0);
     assert_int_equal(t->parent[1], -2);
@@ -168,7 +191,9 @@ static void deep_and_wide(void **state) {
     enum { N = 100000 };
     struct yg_trace_span *spans = yg_calloc(YG_MEM_QUERY, N, sizeof(*spans));
     for (uint32_t i = 0; i < N; i++) // one chain, given from the leaf to the root
-        spans[i] = (struct yg_trace_span){.start_ns = N - i, .dur_ns = N, .span_id = i + 1,
+        spans[i] = (struct yg_trace_span){.start_ns = N - i,
+                                          .dur_ns = N,
+                                          .span_id = i + 1,
                                           .parent_id = i + 1 < N ? i + 2 : 0,
                                           .service = YG_STR("s")};
     struct yg_trace_tree *t = tree_of(spans, N);

@@ -110,8 +110,8 @@ static void summary(void **state) {
     const struct yg_json_node *counts = yg_json_get(heat, "counts");
     assert_int_equal(counts->count, 3 * cols);
     assert_int_equal(number_at(counts, 0), 1);
-    assert_int_equal(number_at(counts, (uint32_t)cols), 1);        // 2 ms is in [2, 5)
-    assert_int_equal(number_at(counts, (uint32_t)cols - 1), 1);    // 1.999999 ms in [1, 2)
+    assert_int_equal(number_at(counts, (uint32_t)cols), 1);     // 2 ms is in [2, 5)
+    assert_int_equal(number_at(counts, (uint32_t)cols - 1), 1); // 1.999999 ms in [1, 2)
     assert_int_equal(number_at(counts, 3 * (uint32_t)cols - 1), 1);
     assert_int_equal(number_at(yg_json_get(heat, "errors"), 0), 1);
     assert_int_equal(number_at(yg_json_get(heat, "errors"), (uint32_t)cols), 0);
@@ -123,8 +123,9 @@ static void extremes(void **state) {
     (void)state;
     struct yg_arena *arena = yg_arena_create(YG_MEM_QUERY, 16u << 20);
     struct yg_ui_trace_row rows[] = {{.dur_ns = 0}, {.dur_ns = INT64_MAX}, {.dur_ns = 5}};
-    static const struct yg_time_range ranges[] = {
-        {0, YG_NS_PER_MS}, {0, INT64_C(400) * 86400 * YG_NS_PER_S}, {-5 * YG_NS_PER_S, YG_NS_PER_S}};
+    static const struct yg_time_range ranges[] = {{0, YG_NS_PER_MS},
+                                                  {0, INT64_C(400) * 86400 * YG_NS_PER_S},
+                                                  {-5 * YG_NS_PER_S, YG_NS_PER_S}};
     for (size_t i = 0; i < 3; i++)
         for (uint32_t n = 0; n <= 3; n++) {
             struct yg_buf text = YG_BUF(YG_MEM_QUERY, 1u << 20);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the net room share: a server on a free port and a raw client that sees every byte.
+// What the tests of the net room share: a server on a free port and a raw client that sees every
+// byte.
 #ifndef YG_NET_TEST_NET_TEST_H
 #define YG_NET_TEST_NET_TEST_H
 
@@ -33,7 +34,8 @@ static inline void sleep_ms(int ms) {
 }
 
 // Starts a server with these options; address defaults to a free loopback port.
-static inline void net_test_start(struct net_test *t, const struct yg_http_server_options *options) {
+static inline void net_test_start(struct net_test *t,
+                                  const struct yg_http_server_options *options) {
     struct yg_err err = {0};
     struct yg_pool_options pool_options = {.worker_count = 4};
     struct yg_http_server_options opt = *options;
@@ -86,7 +88,8 @@ static inline void send_text(int fd, const char *text) {
     assert_int_equal(send_bytes(fd, text, strlen(text)), strlen(text));
 }
 
-// Reads until `stop` has been seen `times` times, EOF, an error or the time is over; NUL-terminates.
+// Reads until `stop` has been seen `times` times, EOF, an error or the time is over;
+// NUL-terminates.
 static inline size_t read_until(int fd, char *out, size_t out_bytes, const char *stop, int times,
                                 int timeout_ms) {
     size_t len = 0;

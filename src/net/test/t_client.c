@@ -24,7 +24,8 @@ static void on_answer(void *arg, const struct yg_client_answer *answer) {
 }
 
 static void wait_calls(struct seen *seen, int calls) {
-    for (int i = 0; i < 1000 && atomic_load_explicit(&seen->calls, memory_order_acquire) < calls; i++)
+    for (int i = 0; i < 1000 && atomic_load_explicit(&seen->calls, memory_order_acquire) < calls;
+         i++)
         sleep_ms(5);
     assert_int_equal(atomic_load(&seen->calls), calls);
 }
@@ -95,8 +96,10 @@ static void answers(void **state) {
     struct seen seen = {0};
     const struct yg_http_header headers[] = {{YG_STR("X-One"), YG_STR("1")},
                                              {YG_STR("Content-Type"), YG_STR("application/json")}};
-    send_to("/tell", (struct yg_client_request){.method = "POST", .headers = headers,
-                                                .header_count = 2, .body = YG_STR("{}")}, &seen);
+    send_to("/tell",
+            (struct yg_client_request){
+                .method = "POST", .headers = headers, .header_count = 2, .body = YG_STR("{}")},
+            &seen);
     wait_calls(&seen, 1);
     assert_int_equal(seen.rc, YG_OK);
     assert_int_equal(seen.status, 418);
@@ -135,8 +138,8 @@ static void no_answer(void **state) {
     assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     char url[64];
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(addr.sin_port));
-    struct yg_client_request request = {.method = "POST", .url = url, .body = YG_STR("x"),
-                                        .timeout_ms = 300};
+    struct yg_client_request request = {
+        .method = "POST", .url = url, .body = YG_STR("x"), .timeout_ms = 300};
     assert_int_equal(yg_client_send(client, &request, on_answer, &seen, &err), YG_OK);
     wait_calls(&seen, 1);
     assert_int_equal(seen.rc, YG_EUPSTREAM);
@@ -167,8 +170,8 @@ static void refuses(void **state) {
     struct seen seen = {0};
     struct yg_err err = {0};
     const struct yg_http_header bad[] = {{YG_STR("X"), YG_STR("a\r\nY: b")}};
-    struct yg_client_request request = {.method = "GET", .url = "http://127.0.0.1:1/",
-                                        .headers = bad, .header_count = 1};
+    struct yg_client_request request = {
+        .method = "GET", .url = "http://127.0.0.1:1/", .headers = bad, .header_count = 1};
     assert_int_equal(yg_client_send(client, &request, on_answer, &seen, &err), YG_EINPUT);
     assert_int_equal(atomic_load(&seen.calls), 0);
 }
@@ -201,8 +204,10 @@ static void bounds_and_cancels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers),   cmocka_unit_test(long_answers_are_cut),
-        cmocka_unit_test(no_answer), cmocka_unit_test(refuses),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(long_answers_are_cut),
+        cmocka_unit_test(no_answer),
+        cmocka_unit_test(refuses),
         cmocka_unit_test(bounds_and_cancels),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

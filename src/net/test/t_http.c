@@ -121,8 +121,10 @@ static char out[4u << 20];
 
 static void gives_the_request(void **state) {
     (void)state;
-    exchange(&t, "GET /say/a%2Fb/c%20d/e?q=1+2%26&z HTTP/1.1\r\nHost: h:1\r\nX-A:  v w \r\n"
-                 "Connection: close\r\n\r\n", out, sizeof(out));
+    exchange(&t,
+             "GET /say/a%2Fb/c%20d/e?q=1+2%26&z HTTP/1.1\r\nHost: h:1\r\nX-A:  v w \r\n"
+             "Connection: close\r\n\r\n",
+             out, sizeof(out));
     assert_starts(out, "HTTP/1.1 200 OK\r\n");
     assert_contains(out, "method=1 path=/say/a/b/c d/e query=q=1+2%26&z host=h:1 "
                          "peer=127.0.0.1 loopback=1 p0=a/b p1=c d/e q=1 2& x-a=v w");
@@ -196,8 +198,9 @@ static void reads_chunked_bodies(void **state) {
     (void)state;
     char want[64];
     (void)snprintf(want, sizeof(want), "len=11 crc=%08x", yg_crc32c(0, "hello world", 11));
-    exchange(&t, "POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-                 "Connection: close\r\n\r\n5\r\nhello\r\n6;ext=\"1\"\r\n world\r\n0\r\nT: r\r\n\r\n",
+    exchange(&t,
+             "POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+             "Connection: close\r\n\r\n5\r\nhello\r\n6;ext=\"1\"\r\n world\r\n0\r\nT: r\r\n\r\n",
              out, sizeof(out));
     assert_starts(out, "HTTP/1.1 202 Accepted");
     assert_contains(out, want);
@@ -232,7 +235,8 @@ static void reads_large_bodies(void **state) {
 static void says_continue(void **state) {
     (void)state;
     int fd = dial(&t);
-    send_text(fd, "POST /sum HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    send_text(fd,
+              "POST /sum HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     read_until(fd, out, sizeof(out), "\r\n\r\n", 1, 3000);
     assert_string_equal(out, "HTTP/1.1 100 Continue\r\n\r\n");
     send_text(fd, "ab");
@@ -240,8 +244,10 @@ static void says_continue(void **state) {
     assert_starts(out, "HTTP/1.1 202 Accepted");
     close(fd);
     // A refused one is never asked for its body.
-    exchange(&t, "POST /locked HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
-                 "Content-Length: 9\r\n\r\n", out, sizeof(out));
+    exchange(&t,
+             "POST /locked HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+             "Content-Length: 9\r\n\r\n",
+             out, sizeof(out));
     assert_starts(out, "HTTP/1.1 403 Forbidden");
     exchange(&t, "POST /sum HTTP/1.1\r\nHost: x\r\nExpect: more\r\nContent-Length: 9\r\n\r\n", out,
              sizeof(out));
@@ -270,7 +276,8 @@ static void refuses_ambiguous_lengths(void **state) {
         char req[512];
         (void)snprintf(req, sizeof(req),
                        "POST /sum HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
-                       "GET /say/smuggled HTTP/1.1\r\nHost: x\r\n\r\n", heads[i]);
+                       "GET /say/smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+                       heads[i]);
         exchange(&t, req, out, sizeof(out));
         if (strncmp(out, "HTTP/1.1 400 Bad Request\r\n", 26) != 0)
             fail_msg("%s: %s", heads[i], out);
@@ -282,9 +289,11 @@ static void refuses_ambiguous_lengths(void **state) {
         char req[256];
         (void)snprintf(req, sizeof(req),
                        "POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: %s\r\n\r\n"
-                       "GET /say/smuggled HTTP/1.1\r\nHost: x\r\n\r\n", codings[i]);
+                       "GET /say/smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+                       codings[i]);
         exchange(&t, req, out, sizeof(out));
-        assert_true(strncmp(out, "HTTP/1.1 501 ", 13) == 0 || strncmp(out, "HTTP/1.1 400 ", 13) == 0);
+        assert_true(strncmp(out, "HTTP/1.1 501 ", 13) == 0 ||
+                    strncmp(out, "HTTP/1.1 400 ", 13) == 0);
         assert_int_equal(count_of(out, "HTTP/1.1"), 1);
     }
     exchange(&t, "POST /sum HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", out,
@@ -366,8 +375,10 @@ static void takes_proxy_and_upgrade_forms(void **state) {
     exchange(&t, "GET http://host:80/say/a?q=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
              out, sizeof(out));
     assert_contains(out, "path=/say/a query=q=1");
-    exchange(&t, "GET /say/h2c HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\n"
-                 "Upgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n", out, sizeof(out));
+    exchange(&t,
+             "GET /say/h2c HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\n"
+             "Upgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n",
+             out, sizeof(out));
     assert_contains(out, "p0=h2c");
 }
 

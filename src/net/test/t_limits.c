@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every limit of a listener with the answer that it gives: sizes, memory, connections, time, full lanes.
+// Every limit of a listener with the answer that it gives: sizes, memory, connections, time, full
+// lanes.
 #include "net_test.h"
 
 #include "base/counter.h"
@@ -99,12 +100,16 @@ static void body_sizes(void **state) {
     close(fd);
     // Exactly the limit passes either way.
     char req[2048];
-    (void)snprintf(req, sizeof(req), "POST /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                   "Content-Length: 1000\r\n\r\n%.1000s", body);
+    (void)snprintf(req, sizeof(req),
+                   "POST /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                   "Content-Length: 1000\r\n\r\n%.1000s",
+                   body);
     exchange(&t, req, out, sizeof(out));
     assert_contains(out, "len=1000");
-    (void)snprintf(req, sizeof(req), "POST /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                   "Transfer-Encoding: chunked\r\n\r\n3e8\r\n%.1000s\r\n0\r\n\r\n", body);
+    (void)snprintf(req, sizeof(req),
+                   "POST /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                   "Transfer-Encoding: chunked\r\n\r\n3e8\r\n%.1000s\r\n0\r\n\r\n",
+                   body);
     exchange(&t, req, out, sizeof(out));
     assert_contains(out, "len=1000");
     // Endless chunk extensions and trailers end too.
@@ -116,7 +121,8 @@ static void body_sizes(void **state) {
     assert_contains(out, "chunk extensions and trailers exceed");
     close(fd);
     // A GET with a small body is served without it.
-    exchange(&t, "GET /get HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nnull",
+    exchange(&t,
+             "GET /get HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nnull",
              out, sizeof(out));
     assert_contains(out, "len=0");
     net_test_stop(&t);
@@ -138,12 +144,14 @@ static void body_memory(void **state) {
     assert_starts(out, "HTTP/1.1 429 Too Many Requests");
     assert_contains(out, "\r\nRetry-After: 1\r\n");
     int chunked = dial(&t);
-    send_text(chunked, "POST /large HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n");
+    send_text(chunked,
+              "POST /large HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n");
     send_bytes(chunked, body, sizeof(body));
     read_until(chunked, out, sizeof(out), "]}", 1, 3000);
     assert_starts(out, "HTTP/1.1 429 ");
     close(chunked);
-    exchange(&t, "POST /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab",
+    exchange(&t,
+             "POST /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab",
              out, sizeof(out));
     assert_contains(out, "len=2");
     atomic_store(&let_go, 1);
@@ -157,7 +165,8 @@ static void body_memory(void **state) {
     close(fd);
     net_test_stop(&t);
     assert_int_equal(
-        atomic_load(&yg_counter_get(YG_GAUGE, "yagura.net.body_bytes", "listener:limits")->value), 0);
+        atomic_load(&yg_counter_get(YG_GAUGE, "yagura.net.body_bytes", "listener:limits")->value),
+        0);
 }
 
 static void connection_count(void **state) {
@@ -198,7 +207,8 @@ static void slow_clients(void **state) {
     assert_starts(out, "HTTP/1.1 408 Request Timeout");
     assert_contains(out, "Connection: close");
     assert_in_range(now_ms() - from, 200, 2000);
-    exchange(&t, "POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123", out, sizeof(out));
+    exchange(&t, "POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123", out,
+             sizeof(out));
     assert_starts(out, "HTTP/1.1 408 Request Timeout");
     // A drip keeps the idle limit quiet, not the total one.
     int fd = dial(&t);
@@ -225,8 +235,8 @@ static void slow_clients(void **state) {
 
 static void full_lane(void **state) {
     (void)state;
-    struct yg_http_server_options opt = {.name = "limits", .tables = tables,
-                                         .address = "127.0.0.1:0"};
+    struct yg_http_server_options opt = {
+        .name = "limits", .tables = tables, .address = "127.0.0.1:0"};
     struct yg_pool_options pool = {.worker_count = 2, .lane_capacity = {2, 2}};
     struct yg_err err = {0};
     atomic_store(&let_go, 0);
@@ -257,9 +267,9 @@ static void full_lane(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(head_sizes),       cmocka_unit_test(body_sizes),
-        cmocka_unit_test(body_memory),      cmocka_unit_test(connection_count),
-        cmocka_unit_test(slow_clients),     cmocka_unit_test(full_lane),
+        cmocka_unit_test(head_sizes),   cmocka_unit_test(body_sizes),
+        cmocka_unit_test(body_memory),  cmocka_unit_test(connection_count),
+        cmocka_unit_test(slow_clients), cmocka_unit_test(full_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,7 @@ static void hold(struct yg_http_request *take_req) {
     atomic_fetch_add(&in_handler, 1);
     while (!atomic_load(&let_go))
         sleep_ms(2);
-    struct yg_http_reply reply = {
-        .status = 200, .static_body = YG_STR("held"), .on_done = on_done};
+    struct yg_http_reply reply = {.status = 200, .static_body = YG_STR("held"), .on_done = on_done};
     yg_http_reply(take_req, &reply);
 }
 
@@ -113,7 +112,9 @@ static void grace_ends(void **state) {
 
 static _Atomic int posted;
 static _Atomic int ticked;
-static void on_post(void *arg) { atomic_fetch_add((_Atomic int *)arg, 1); }
+static void on_post(void *arg) {
+    atomic_fetch_add((_Atomic int *)arg, 1);
+}
 
 static void posts_and_timers(void **state) {
     (void)state;
@@ -161,7 +162,8 @@ static void unix_sockets(void **state) {
         struct yg_http_server *second = NULL;
         struct yg_err err = {0};
         assert_int_equal(yg_http_server_create(other,
-                             &(struct yg_http_server_options){.unix_path = path}, &second, &err),
+                                               &(struct yg_http_server_options){.unix_path = path},
+                                               &second, &err),
                          YG_EIO);
         assert_int_equal(err.sys_errno, EADDRINUSE);
         yg_loop_destroy(other);
@@ -221,9 +223,8 @@ static void udp(void **state) {
             sleep_ms(2);
     }
     wait_for(&datagrams, 100);
-    assert_int_equal(
-        sendto(fd, big, sizeof(big), 0, (const struct sockaddr *)&addr, sizeof(addr)),
-        sizeof(big));
+    assert_int_equal(sendto(fd, big, sizeof(big), 0, (const struct sockaddr *)&addr, sizeof(addr)),
+                     sizeof(big));
     wait_for(&datagrams, 101);
     assert_int_equal(atomic_load(&datagram_bytes), 700 + 60000);
     close(fd);
@@ -234,14 +235,19 @@ static void udp(void **state) {
 
 static void addresses(void **state) {
     (void)state;
-    static const char *const bad[] = {"",        "127.0.0.1",    "127.0.0.1:",  "127.0.0.1:65536",
-                                      "::1:80",  "127.0.0.1:x",  "no.such.host.invalid:1"};
+    static const char *const bad[] = {"",
+                                      "127.0.0.1",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:65536",
+                                      "::1:80",
+                                      "127.0.0.1:x",
+                                      "no.such.host.invalid:1"};
     struct yg_loop *loop = yg_loop_create(NULL);
     struct yg_http_server *s = NULL;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct yg_err err = {0};
-        assert_int_equal(yg_http_server_create(loop,
-                             &(struct yg_http_server_options){.address = bad[i]}, &s, &err),
+        assert_int_equal(yg_http_server_create(
+                             loop, &(struct yg_http_server_options){.address = bad[i]}, &s, &err),
                          YG_EINPUT);
         assert_contains(err.text, "address \"");
     }
@@ -251,8 +257,8 @@ static void addresses(void **state) {
     struct yg_http_server *second = NULL;
     char taken[64];
     (void)snprintf(taken, sizeof(taken), ":%u", port_of(yg_http_server_address(s)));
-    assert_int_equal(yg_http_server_create(loop,
-                         &(struct yg_http_server_options){.address = taken}, &second, &err),
+    assert_int_equal(yg_http_server_create(loop, &(struct yg_http_server_options){.address = taken},
+                                           &second, &err),
                      YG_EIO);
     assert_int_equal(err.sys_errno, EADDRINUSE);
     assert_contains(err.text, "cannot listen on :");
@@ -262,9 +268,12 @@ static void addresses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(graceful_stop),    cmocka_unit_test(grace_ends),
-        cmocka_unit_test(posts_and_timers), cmocka_unit_test(unix_sockets),
-        cmocka_unit_test(udp),              cmocka_unit_test(addresses),
+        cmocka_unit_test(graceful_stop),
+        cmocka_unit_test(grace_ends),
+        cmocka_unit_test(posts_and_timers),
+        cmocka_unit_test(unix_sockets),
+        cmocka_unit_test(udp),
+        cmocka_unit_test(addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,9 @@
 
 #include "net/net_internal.h"
 
-static void nothing(struct yg_http_request *take_req) { (void)take_req; }
+static void nothing(struct yg_http_request *take_req) {
+    (void)take_req;
+}
 
 static const struct yg_route table_a[] = {
     {YG_GET, "/", 0, 1, nothing},
@@ -88,9 +90,8 @@ static void says_which_methods(void **state) {
 
 static void refuses_faulty_tables(void **state) {
     (void)state;
-    static const struct yg_route twice[] = {{YG_GET, "/a/{x}", 0, 0, nothing},
-                                            {YG_GET | YG_PUT, "/a/{y}", 0, 0, nothing},
-                                            {0}};
+    static const struct yg_route twice[] = {
+        {YG_GET, "/a/{x}", 0, 0, nothing}, {YG_GET | YG_PUT, "/a/{y}", 0, 0, nothing}, {0}};
     static const struct yg_route middle[] = {{YG_GET, "/a/{x*}/b", 0, 0, nothing}, {0}};
     static const struct yg_route no_slash[] = {{YG_GET, "a", 0, 0, nothing}, {0}};
     static const struct yg_route no_handler[] = {{YG_GET, "/a", 0, 0, NULL}, {0}};
