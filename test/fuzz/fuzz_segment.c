@@ -12,11 +12,6 @@ static void fix_crc(char *bytes, size_t len) {
     memcpy(bytes + len - 4, &crc, 4);
 }
 
-static void fix_footer_crc(char *bytes, size_t offset) {
-    struct yg_seg_footer *f = (struct yg_seg_footer *)(void *)(bytes + offset);
-    f->crc32c = yg_crc32c(0, f, offsetof(struct yg_seg_footer, crc32c));
-}
-
 // Header, directory and footer agree with what stands there now.
 static void fix_frame(char *bytes, size_t size) {
     struct yg_seg_footer f;
@@ -29,8 +24,8 @@ static void fix_frame(char *bytes, size_t size) {
     uint64_t bytes_covered = (uint64_t)f.key_index_bytes + f.directory_bytes;
     if (f.key_index_bytes <= f.directory_offset && from <= at && bytes_covered <= at - from)
         yg_hash_stable128(bytes + from, bytes_covered, f.hash);
+    f.crc32c = yg_crc32c(0, &f, offsetof(struct yg_seg_footer, crc32c));
     memcpy(bytes + at, &f, sizeof(f));
-    fix_footer_crc(bytes, at);
 }
 
 // The chunk's checksum, wherever the directory says that it stands.

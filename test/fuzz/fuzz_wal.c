@@ -40,10 +40,12 @@ static void remove_dirs(void) {
 }
 
 static void fix_checksums(char *bytes, size_t size) {
-    struct yg_wal_file_header *head = (struct yg_wal_file_header *)(void *)bytes;
-    memcpy(head->magic, YG_WAL_FILE_MAGIC, 4);
-    head->version = YG_WAL_VERSION;
-    head->crc32c = yg_crc32c(0, bytes, YG_WAL_HEADER_BYTES - 4);
+    struct yg_wal_file_header head;
+    memcpy(&head, bytes, sizeof(head));
+    memcpy(head.magic, YG_WAL_FILE_MAGIC, 4);
+    head.version = YG_WAL_VERSION;
+    head.crc32c = yg_crc32c(0, &head, YG_WAL_HEADER_BYTES - 4);
+    memcpy(bytes, &head, sizeof(head));
     for (size_t at = YG_WAL_HEADER_BYTES; size - at >= YG_WAL_FRAME_BYTES;) {
         struct yg_wal_frame frame;
         memcpy(&frame, bytes + at, sizeof(frame));
