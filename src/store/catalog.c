@@ -5,9 +5,10 @@
 #include <sqlite3.h>
 
 #include "base/mem.h"
-#include "base/panic.h"
+#include "base/rand.h"
 
 #define SCHEMA_VERSION "1"
+#define SEGMENT_NUMBERS 10
 #define MARK_METRICS (-1) // marks: the metric engine; 0 … are shards
 
 struct yg_catalog {
@@ -39,7 +40,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS marks(shard INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS segments(id INTEGER PRIMARY KEY, track INTEGER NOT NULL,"
     " day INTEGER NOT NULL, level INTEGER NOT NULL, rows INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, granules INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL,"
     " max_sequence INTEGER NOT NULL, state TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS trace_versions(trace_id BLOB PRIMARY KEY,"
     " version INTEGER NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;"
@@ -93,14 +94,15 @@ static yg_rc step_done(struct yg_catalog *c, sqlite3_stmt *st, struct yg_err *er
 static yg_rc insert_segments(struct yg_catalog *c, const struct yg_catalog_publication *p,
                              struct yg_err *err) {
     sqlite3_stmt *st;
-    YG_TRY(prepare(c, "INSERT INTO segments VALUES(?,?,?,?,?,?,?,?,?,'live')", &st, err));
+    YG_TRY(prepare(c, "INSERT INTO segments VALUES(?,?,?,?,?,?,?,?,?,?,'live')", &st, err));
     yg_rc rc = YG_OK;
     for (uint32_t i = 0; i < p->segment_count && rc == YG_OK; i++) {
         const struct yg_catalog_segment *s = &p->segments[i];
-        const int64_t values[] = {(int64_t)s->id,    (int64_t)s->track, s->day,
-                                  (int64_t)s->level, (int64_t)s->rows,  (int64_t)s->bytes,
-                                  s->min_time_ns,    s->max_time_ns,    (int64_t)s->max_sequence};
-        for (int k = 0; k < 9; k++)
+        const int64_t values[SEGMENT_NUMBERS] = {
+            (int64_t)s->id,    (int64_t)s->track,   s->day,         (int64_t)s->level,
+            (int64_t)s->rows,  (int64_t)s->bytes,   s->granules,    s->min_time_ns,
+            s->max_time_ns,    (int64_t)s->max_sequence};
+        for (int k = 0; k < SEGMENT_NUMBERS; k++)
             (void)sqlite3_bind_int64(st, k + 1, values[k]);
         rc = step_done(c, st, err);
     }
@@ -149,10 +151,20 @@ yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publicati
         rc = set_marks(c, p, err);
     if (rc == YG_OK)
         rc = yg_catalog_set(c, "open_traces", p->checkpoint, err);
+    char name[YG_UUID_TEXT_BYTES], found[YG_UUID_TEXT_BYTES] = "";
+    yg_uuid_v4(name);
+    if (rc == YG_OK)
+        rc = yg_catalog_set(c, "publication", name, err);
     if (rc == YG_OK)
         rc = exec(c, "COMMIT", err);
-    if (rc != YG_OK)
-        (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    if (rc == YG_OK)
+        return YG_OK;
+    // A commit that reports an error may have happened all the same: look.
+    struct yg_err look;
+    (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    if (yg_catalog_get(c, "publication", found, sizeof(found), &look) == YG_OK &&
+        strcmp(found, name) == 0)
+        return YG_OK;
     return rc;
 }
 
@@ -175,13 +187,13 @@ yg_rc yg_catalog_each_segment(struct yg_catalog *c,
                               struct yg_err *err) {
     sqlite3_stmt *st;
     YG_TRY(prepare(c,
-                   "SELECT id,track,day,level,rows,bytes,min_time,max_time,max_sequence"
+                   "SELECT id,track,day,level,rows,bytes,granules,min_time,max_time,max_sequence"
                    " FROM segments WHERE state='live' ORDER BY id",
                    &st, err));
     int code;
     while ((code = sqlite3_step(st)) == SQLITE_ROW) {
-        int64_t v[9];
-        for (int k = 0; k < 9; k++)
+        int64_t v[SEGMENT_NUMBERS];
+        for (int k = 0; k < SEGMENT_NUMBERS; k++)
             v[k] = sqlite3_column_int64(st, k);
         if (v[1] < 0 || v[1] >= YG_TRACK_COUNT)
             continue;
@@ -192,9 +204,10 @@ yg_rc yg_catalog_each_segment(struct yg_catalog *c,
             .level = (uint32_t)v[3],
             .rows = (uint64_t)v[4],
             .bytes = (uint64_t)v[5],
-            .min_time_ns = v[6],
-            .max_time_ns = v[7],
-            .max_sequence = (uint64_t)v[8],
+            .granules = (uint32_t)v[6],
+            .min_time_ns = v[7],
+            .max_time_ns = v[8],
+            .max_sequence = (uint64_t)v[9],
         };
         fn(ctx, &s);
     }

@@ -17,6 +17,7 @@ struct yg_catalog_segment {
     uint32_t level;
     uint64_t rows;
     uint64_t bytes;
+    uint32_t granules;
     int64_t min_time_ns;
     int64_t max_time_ns;
     uint64_t max_sequence; // every frame up to here that belongs in it is in it

@@ -35,9 +35,11 @@ static void add_file(void *ctx, const struct yg_catalog_segment *s) {
     seg->day = s->day;
     seg->row_count = s->rows;
     seg->bytes = s->bytes;
+    seg->granule_count = s->granules;
     seg->min_time_ns = s->min_time_ns;
     seg->max_time_ns = s->max_time_ns;
     seg->max_sequence = s->max_sequence;
+    seg->damaged = &store->damaged;
     struct yg_seg_list *list = &store->files[s->track];
     YG_GROW(YG_MEM_STORE, list->segs, list->count, list->cap);
     list->segs[list->count++] = seg;

@@ -15,6 +15,8 @@
 #include "base/panic.h"
 #include "store/store_int.h"
 
+#define SMALL_BYTES (4u << 20)
+#define SMALL_FACTOR 10
 #define RETRY_NS (INT64_C(5) * YG_NS_PER_S)
 
 struct cut_job {
@@ -152,9 +154,11 @@ static yg_rc write_file(struct flush *f, const struct yg_columns *cs, const uint
     seg->day = run->day;
     seg->row_count = sum.row_count;
     seg->bytes = sum.bytes;
+    seg->granule_count = sum.granule_count;
     seg->min_time_ns = sum.min_time_ns;
     seg->max_time_ns = sum.max_time_ns;
     seg->max_sequence = f->low_water;
+    seg->damaged = &store->damaged;
     f->files[f->count] = seg;
     f->segments[f->count++] = (struct yg_catalog_segment){
         .id = id,
@@ -163,6 +167,7 @@ static yg_rc write_file(struct flush *f, const struct yg_columns *cs, const uint
         .level = 1,
         .rows = sum.row_count,
         .bytes = sum.bytes,
+        .granules = sum.granule_count,
         .min_time_ns = sum.min_time_ns,
         .max_time_ns = sum.max_time_ns,
         .max_sequence = f->low_water,
@@ -400,8 +405,10 @@ void yg_store_flush_if_due(struct yg_store *store) {
     int64_t now = yg_mono_ns(store->o.clock);
     int64_t oldest = atomic_load(&store->oldest_memory_mono_ns);
     uint64_t bytes = atomic_load(&store->memory_bytes) + yg_mstore_head_bytes(store->mstore);
-    bool due = bytes >= store->o.flush_bytes ||
-               (oldest && now - oldest >= store->o.flush_interval_ms * YG_NS_PER_MS);
+    // Little that waits may wait longer, so that a quiet server does not leave 1,440 files a day.
+    int64_t interval = store->o.flush_interval_ms * YG_NS_PER_MS *
+                       (store->small_waits && bytes < SMALL_BYTES ? SMALL_FACTOR : 1);
+    bool due = bytes >= store->o.flush_bytes || (oldest && now - oldest >= interval);
     if (!due || atomic_load(&store->flushing) ||
         (store->flush_failed_mono_ns && now - store->flush_failed_mono_ns < RETRY_NS))
         return;

@@ -158,6 +158,7 @@ yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_columns *cs,
 struct yg_seg_summary {
     uint64_t row_count;
     uint64_t bytes;
+    uint32_t granule_count;
     int64_t min_time_ns;
     int64_t max_time_ns;
 };
@@ -209,20 +210,22 @@ struct yg_segment {
     int32_t day;
     uint64_t row_count;
     uint64_t bytes;
+    uint32_t granule_count;
     int64_t min_time_ns;
     int64_t max_time_ns;
     bool in_memory;
     char *path;       // files
     struct yg_buf mem; // memory segments
     pthread_mutex_t lock; // loading of directory and dictionaries
-    bool loaded;
-    int fd;
+    _Atomic bool loaded;
+    int fd; // −1 while loaded: too many are open, each read opens the file
     struct yg_seg_dir dir;
-    _Atomic uint32_t users; // open snapshots: a directory in use is not dropped
+    _Atomic uint32_t users; // snapshots that read it: a directory in use is not dropped
     _Atomic int64_t used_mono_ns;
     uint64_t max_sequence; // newest WAL frame inside
     uint32_t shard;
     bool cut; // stands before a flush's cut: goes to files next
+    _Atomic uint64_t *damaged; // counts damaged chunks; may be NULL
     bool unlink_at_end;    // dead file: removed with the last reference
 };
 
@@ -237,10 +240,11 @@ void yg_segment_unref(struct yg_segment *seg);
 yg_rc yg_segment_load(struct yg_segment *seg, struct yg_err *err) YG_MUST_USE;
 // Gives the directory's and dictionaries' memory and the descriptor back; only with users = 0.
 bool yg_segment_unload(struct yg_segment *seg);
-// Header and footer of a file: fills id, track, day, rows, times, bytes.
-yg_rc yg_segment_read_summary(struct yg_segment *seg, struct yg_err *err) YG_MUST_USE;
 const char *yg_segment_name(const struct yg_segment *seg); // path, or "memory segment"
 
+// Bytes of a loaded file.
+yg_rc yg_segment_pread(struct yg_segment *seg, void *out, size_t len, uint64_t at,
+                       struct yg_err *err) YG_MUST_USE;
 // Finds the stripe of a granule number of the segment.
 void yg_segment_locate(const struct yg_segment *seg, uint32_t granule, uint32_t *ret_stripe,
                        uint32_t *ret_in_stripe);

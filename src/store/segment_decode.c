@@ -5,7 +5,6 @@
 
 #include <zstd.h>
 
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/panic.h"
 #include "store/pack.h"
@@ -24,6 +23,8 @@ struct place {
 };
 
 static yg_rc corrupt(const struct place *p, const char *fault, struct yg_err *err) {
+    if (p->seg->damaged)
+        atomic_fetch_add_explicit(p->seg->damaged, 1, memory_order_relaxed);
     return yg_fail(err, YG_ECORRUPT, "%s: %s %.*s, granule %u, byte %llu: %s",
                    yg_segment_name(p->seg), p->what, YG_STR_FMT(yg_str_sub(p->column, 0, 60)),
                    p->granule, (unsigned long long)p->offset, fault);
@@ -51,9 +52,7 @@ static yg_rc read_chunk(const struct place *p, uint32_t stored_bytes, struct yg_
         char *own = yg_arena_alloc(arena, (size_t)stored_bytes + YG_PACK_SLACK);
         if (own == NULL)
             return no_memory(p, err);
-        yg_rc rc = yg_file_pread_all(seg->fd, own, stored_bytes, (off_t)p->offset, err);
-        if (rc != YG_OK)
-            return yg_err_wrap(err, "%s", yg_segment_name(seg));
+        YG_TRY(yg_segment_pread(seg, own, stored_bytes, p->offset, err));
         memset(own + stored_bytes, 0, YG_PACK_SLACK);
         bytes = own;
     }

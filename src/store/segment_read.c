@@ -14,6 +14,17 @@
 #include "base/hash.h"
 #include "base/panic.h"
 
+#define OPEN_FILES_MAX 256 // descriptors that segments keep
+
+static _Atomic int open_files;
+
+// A loaded segment's descriptor.
+static void forget_file(struct yg_segment *seg) {
+    if (seg->fd >= 0)
+        atomic_fetch_sub(&open_files, 1);
+    yg_file_close(&seg->fd);
+}
+
 const char *yg_segment_name(const struct yg_segment *seg) {
     return seg->path ? seg->path : "memory segment";
 }
@@ -66,6 +77,8 @@ void yg_segment_unref(struct yg_segment *seg) {
     if (atomic_fetch_sub_explicit(&seg->refs, 1, memory_order_acq_rel) != 1)
         return;
     dir_fini(&seg->dir);
+    if (seg->loaded)
+        forget_file(seg);
     yg_file_close(&seg->fd);
     if (seg->unlink_at_end && seg->path)
         (void)unlink(seg->path); // not in the catalogue any more; an orphan is removed at open
@@ -96,7 +109,16 @@ static yg_rc read_at(struct yg_segment *seg, uint64_t at, void *out, size_t len,
     return rc == YG_OK ? YG_OK : yg_err_wrap(err, "%s", seg->path);
 }
 
-static yg_rc check_header(struct yg_segment *seg, struct yg_err *err) {
+// What header and footer say. Of a segment that others may look at already nothing is rewritten.
+struct facts {
+    uint64_t id;
+    enum yg_track track;
+    int32_t day;
+    uint64_t bytes;
+    struct yg_seg_footer foot;
+};
+
+static yg_rc check_header(struct yg_segment *seg, struct facts *facts, struct yg_err *err) {
     struct yg_seg_header head;
     YG_TRY(read_at(seg, 0, &head, sizeof(head), err));
     if (memcmp(head.magic, YG_SEG_MAGIC, 4) != 0)
@@ -108,17 +130,17 @@ static yg_rc check_header(struct yg_segment *seg, struct yg_err *err) {
                        yg_segment_name(seg), head.version, YG_SEG_VERSION);
     if (head.track >= YG_TRACK_COUNT)
         return corrupt(seg, 6, "unknown track", err);
-    seg->track = (enum yg_track)head.track;
-    seg->day = head.day;
-    seg->id = head.segment_id;
+    facts->track = (enum yg_track)head.track;
+    facts->day = head.day;
+    facts->id = head.segment_id;
     return YG_OK;
 }
 
-static yg_rc check_footer(struct yg_segment *seg, struct yg_seg_footer *foot,
-                          struct yg_err *err) {
-    if (seg->bytes < YG_SEG_HEADER_BYTES + YG_SEG_FOOTER_BYTES)
-        return corrupt(seg, seg->bytes, "too short for a segment", err);
-    uint64_t at = seg->bytes - YG_SEG_FOOTER_BYTES;
+static yg_rc check_footer(struct yg_segment *seg, struct facts *facts, struct yg_err *err) {
+    struct yg_seg_footer *foot = &facts->foot;
+    if (facts->bytes < YG_SEG_HEADER_BYTES + YG_SEG_FOOTER_BYTES)
+        return corrupt(seg, facts->bytes, "too short for a segment", err);
+    uint64_t at = facts->bytes - YG_SEG_FOOTER_BYTES;
     YG_TRY(read_at(seg, at, foot, sizeof(*foot), err));
     if (memcmp(foot->magic, YG_SEG_MAGIC, 4) != 0)
         return corrupt(seg, at + 60, "no footer: the file is incomplete", err);
@@ -128,30 +150,22 @@ static yg_rc check_footer(struct yg_segment *seg, struct yg_seg_footer *foot,
         foot->directory_bytes != at - foot->directory_offset ||
         foot->key_index_bytes > foot->directory_offset)
         return corrupt(seg, at, "footer does not fit the file", err);
-    seg->row_count = foot->row_count;
-    seg->min_time_ns = foot->min_time_ns;
-    seg->max_time_ns = foot->max_time_ns;
     return YG_OK;
 }
 
-static yg_rc open_file(struct yg_segment *seg, struct yg_err *err) {
-    if (seg->in_memory || seg->fd >= 0)
+static yg_rc open_file(struct yg_segment *seg, uint64_t *ret_bytes, struct yg_err *err) {
+    if (seg->in_memory) {
+        *ret_bytes = seg->mem.len;
         return YG_OK;
+    }
     yg_rc rc = yg_file_open(seg->path, O_RDONLY, &seg->fd, err);
     if (rc != YG_OK && errno == ENOENT)
         return yg_fail(err, YG_ECORRUPT, "%s: the file is missing", seg->path);
     YG_TRY(rc);
     int64_t size;
     YG_TRY(yg_file_size(seg->fd, &size, err));
-    seg->bytes = (uint64_t)size;
+    *ret_bytes = (uint64_t)size;
     return YG_OK;
-}
-
-yg_rc yg_segment_read_summary(struct yg_segment *seg, struct yg_err *err) {
-    struct yg_seg_footer foot;
-    YG_TRY(open_file(seg, err));
-    YG_TRY(check_header(seg, err));
-    return check_footer(seg, &foot, err);
 }
 
 // ------------------------------------------------------------ directory
@@ -309,25 +323,39 @@ static yg_rc load_directory(struct yg_segment *seg, const struct yg_seg_footer *
     return parse_key_index(seg, foot->key_index_bytes, at, err);
 }
 
+static void take_facts(struct yg_segment *seg, const struct facts *facts) {
+    seg->id = facts->id;
+    seg->track = facts->track;
+    seg->day = facts->day;
+    seg->bytes = facts->bytes;
+    seg->row_count = facts->foot.row_count;
+    seg->min_time_ns = facts->foot.min_time_ns;
+    seg->max_time_ns = facts->foot.max_time_ns;
+    seg->granule_count = seg->dir.granule_count;
+}
+
 static yg_rc load_locked(struct yg_segment *seg, struct yg_err *err) {
     if (seg->loaded)
         return YG_OK;
-    struct yg_seg_footer foot;
-    uint64_t id = seg->id;
-    enum yg_track track = seg->track;
-    uint64_t bytes = seg->bytes;
-    bool known = !seg->in_memory && bytes != 0; // the catalogue said what it must be
-    YG_TRY(open_file(seg, err));
-    YG_TRY(check_header(seg, err));
-    YG_TRY(check_footer(seg, &foot, err));
-    if (known && (seg->id != id || seg->track != track || seg->bytes != bytes))
+    struct facts facts;
+    bool known = !seg->in_memory && seg->bytes != 0; // the catalogue said what it must be
+    YG_TRY(open_file(seg, &facts.bytes, err));
+    YG_TRY(check_header(seg, &facts, err));
+    YG_TRY(check_footer(seg, &facts, err));
+    if (known && (seg->id != facts.id || seg->track != facts.track || seg->bytes != facts.bytes))
         return corrupt(seg, 0, "not the segment that the catalogue names", err);
-    yg_rc rc = load_directory(seg, &foot, err);
+    yg_rc rc = load_directory(seg, &facts.foot, err);
     if (rc != YG_OK) {
         dir_fini(&seg->dir);
         return rc;
     }
+    if (!known)
+        take_facts(seg, &facts);
     seg->loaded = true;
+    if (seg->fd >= 0 && atomic_fetch_add(&open_files, 1) >= OPEN_FILES_MAX) {
+        atomic_fetch_sub(&open_files, 1);
+        yg_file_close(&seg->fd);
+    }
     return YG_OK;
 }
 
@@ -349,7 +377,7 @@ bool yg_segment_unload(struct yg_segment *seg) {
     bool idle = seg->loaded && atomic_load_explicit(&seg->users, memory_order_acquire) == 0;
     if (idle) {
         dir_fini(&seg->dir);
-        yg_file_close(&seg->fd);
+        forget_file(seg);
         seg->loaded = false;
     }
     pthread_mutex_unlock(&seg->lock);
@@ -380,6 +408,17 @@ void yg_segment_locate(const struct yg_segment *seg, uint32_t granule, uint32_t 
         granule -= seg->dir.stripes[s++].granule_count;
     *ret_stripe = s;
     *ret_in_stripe = granule;
+}
+
+yg_rc yg_segment_pread(struct yg_segment *seg, void *out, size_t len, uint64_t at,
+                       struct yg_err *err) {
+    int fd = seg->fd;
+    if (fd < 0)
+        YG_TRY(yg_file_open(seg->path, O_RDONLY, &fd, err));
+    yg_rc rc = yg_file_pread_all(fd, out, len, (off_t)at, err);
+    if (seg->fd < 0)
+        yg_file_close(&fd);
+    return rc == YG_OK ? YG_OK : yg_err_wrap(err, "%s", seg->path);
 }
 
 uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name) {

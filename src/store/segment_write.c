@@ -436,6 +436,7 @@ static yg_rc stripe_in(struct stripe_work *sw, struct yg_err *err) {
     YG_TRY(write_views(sw, st, err));
     st->column_count = w->column_count;
     w->stripe_count++;
+    w->sum.granule_count += sw->granule_count;
     w->sum.row_count += sw->row_count;
     return YG_OK;
 }

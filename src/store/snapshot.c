@@ -15,11 +15,16 @@
 #define SNAPSHOT_MAGIC 0x5a9b0001u
 #define PROVISIONAL_PART UINT32_MAX
 
+struct reading {
+    _Atomic bool on;
+};
+
 struct yg_snapshot {
     uint32_t magic;
     struct yg_store *store;
     enum yg_track track;
     struct yg_segment **segs;
+    struct reading *reading; // per segment: its directory is in use by this snapshot
     uint32_t count;
     // traces track
     uint32_t provisional; // index of the open traces' segment, or PROVISIONAL_PART
@@ -96,7 +101,6 @@ static bool overlaps(const struct yg_segment *seg, struct yg_time_range range) {
 
 static void pin(struct yg_snapshot *snap, uint32_t *cap, struct yg_segment *seg) {
     YG_GROW(YG_MEM_QUERY, snap->segs, snap->count, *cap);
-    atomic_fetch_add_explicit(&seg->users, 1, memory_order_acq_rel);
     snap->segs[snap->count++] = yg_segment_ref(seg);
 }
 
@@ -206,6 +210,7 @@ yg_rc yg_snapshot_open(struct yg_store *store, enum yg_track track, struct yg_ti
     for (uint32_t i = 0; open && i < snap->count; i++)
         if (snap->segs[i] == open)
             snap->provisional = i;
+    snap->reading = yg_calloc(YG_MEM_QUERY, snap->count + 1u, sizeof(*snap->reading));
     *ret_snapshot = snap;
     return YG_OK;
 }
@@ -216,11 +221,14 @@ void yg_snapshot_close(struct yg_snapshot *snap) {
     YG_CHECK(snap, SNAPSHOT_MAGIC);
     int64_t now = yg_mono_ns(snap->store->o.clock);
     for (uint32_t i = 0; i < snap->count; i++) {
-        atomic_store_explicit(&snap->segs[i]->used_mono_ns, now, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&snap->segs[i]->users, 1, memory_order_acq_rel);
+        if (snap->reading && atomic_load(&snap->reading[i].on)) {
+            atomic_store_explicit(&snap->segs[i]->used_mono_ns, now, memory_order_relaxed);
+            atomic_fetch_sub_explicit(&snap->segs[i]->users, 1, memory_order_acq_rel);
+        }
         yg_segment_unref(snap->segs[i]);
     }
     yg_free(YG_MEM_QUERY, snap->segs);
+    yg_free(YG_MEM_QUERY, snap->reading);
     yg_free(YG_MEM_TRACES, snap->masks.slots);
     snap->magic = 0;
     yg_free(YG_MEM_QUERY, snap);
@@ -233,9 +241,14 @@ uint32_t yg_snapshot_segments(const struct yg_snapshot *snap) {
     return snap->count;
 }
 
-static yg_rc load(struct yg_snapshot *snap, uint32_t segment, struct yg_err *err) {
+// From the first read to the snapshot's end the segment's directory stays.
+static yg_rc load(const struct yg_snapshot *snap, uint32_t segment, struct yg_err *err) {
     YG_CHECK(snap, SNAPSHOT_MAGIC);
     YG_ASSERT(segment < snap->count);
+    // Counted before it is marked: whoever sees the mark relies on the count.
+    atomic_fetch_add_explicit(&snap->segs[segment]->users, 1, memory_order_acq_rel);
+    if (atomic_exchange(&snap->reading[segment].on, true))
+        atomic_fetch_sub_explicit(&snap->segs[segment]->users, 1, memory_order_acq_rel);
     yg_rc rc = yg_segment_load(snap->segs[segment], err);
     if (rc == YG_ECORRUPT)
         atomic_fetch_add_explicit(&snap->store->damaged, 1, memory_order_relaxed);
@@ -246,15 +259,12 @@ void yg_snapshot_segment(const struct yg_snapshot *snap, uint32_t idx,
                          struct yg_segment_info *ret_info) {
     YG_CHECK(snap, SNAPSHOT_MAGIC);
     YG_ASSERT(idx < snap->count);
-    struct yg_segment *seg = snap->segs[idx];
-    struct yg_err err;
-    bool loaded = yg_segment_load(seg, &err) == YG_OK;
+    const struct yg_segment *seg = snap->segs[idx];
     *ret_info = (struct yg_segment_info){
         .id = seg->id,
         .row_count = seg->row_count,
         .bytes = seg->bytes,
-        // A segment that cannot be opened shows one granule, whose reading says why.
-        .granule_count = loaded ? seg->dir.granule_count : 1,
+        .granule_count = seg->granule_count,
         .min_time_ns = seg->min_time_ns,
         .max_time_ns = seg->max_time_ns,
         .in_memory = seg->in_memory,
@@ -267,7 +277,7 @@ void yg_snapshot_granule_range(const struct yg_snapshot *snap, uint32_t segment,
     YG_ASSERT(segment < snap->count);
     struct yg_segment *seg = snap->segs[segment];
     struct yg_err err;
-    if (yg_segment_load(seg, &err) != YG_OK) {
+    if (load(snap, segment, &err) != YG_OK || granule >= seg->dir.granule_count) {
         *ret_min_ns = seg->min_time_ns;
         *ret_max_ns = seg->max_time_ns;
         return;
@@ -307,6 +317,9 @@ static yg_rc mask_block(const struct yg_snapshot *snap, struct yg_block *b, stru
 yg_rc yg_snapshot_block(struct yg_snapshot *snap, uint32_t segment, uint32_t granule,
                         struct yg_arena *arena, struct yg_block **ret_block, struct yg_err *err) {
     YG_TRY(load(snap, segment, err));
+    if (granule >= snap->segs[segment]->dir.granule_count)
+        return yg_fail(err, YG_ECORRUPT, "%s: granule %u is missing",
+                       yg_segment_name(snap->segs[segment]), granule);
     struct yg_block *block;
     YG_TRY(yg_segment_block(snap->segs[segment], granule, arena, &block, err));
     if (snap->track == YG_TRACK_TRACES && segment != snap->provisional && snap->masks.len > 0) {

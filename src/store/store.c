@@ -217,6 +217,7 @@ static void defaults(struct yg_store *store, const struct yg_store_options *opti
     struct yg_store_options *o = &store->o;
     o->wal_queue_max_bytes = o->wal_queue_max_bytes ? o->wal_queue_max_bytes : QUEUE_BYTES_DEFAULT;
     o->seal_interval_ms = o->seal_interval_ms ? o->seal_interval_ms : 1000;
+    store->small_waits = o->flush_interval_ms == 0;
     o->flush_interval_ms = o->flush_interval_ms ? o->flush_interval_ms : 60000;
     o->flush_bytes = o->flush_bytes ? o->flush_bytes : FLUSH_BYTES_DEFAULT;
     uint64_t room = (uint64_t)yg_mem_limit(YG_MEM_STORE);
@@ -322,10 +323,8 @@ static yg_rc recover(struct yg_store *store, struct yg_wal_recovery *ret_rec, st
     store->metrics_flushed = r.metrics_mark;
     store->dispatched = r.rows_mark < r.metrics_mark ? r.rows_mark : r.metrics_mark;
     uint64_t above = r.rows_mark > r.metrics_mark ? r.rows_mark : r.metrics_mark;
-    store->replaying = true;
     YG_TRY(
         yg_wal_recover(store->dir_wal, store->dir_damaged, above, replay_frame, &r, ret_rec, err));
-    store->replaying = false;
     // A block of metrics may be ahead of a log whose tail was lost with the power (wal-sync none or
     // interval): its numbers are never given out again, or new points would pass for a replay.
     uint64_t metrics = yg_mstore_flushed_sequence(store->mstore);
@@ -431,7 +430,6 @@ yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **re
     }
     yg_store_check_disk(store);
     yg_thread_start(&store->clock_thread, "store-clock", clock_main, store);
-    store->clock_started = true;
     *ret_store = store;
     return YG_OK;
 }

@@ -28,7 +28,7 @@ struct yg_store_options {
     uint64_t wal_queue_max_bytes; // encoded frames waiting; 0 = 64 MiB; more: EBUSY
     uint32_t shard_count; // power of two; 0 = kept from the directory, else cores rounded up, ≥ 2
     int64_t seal_interval_ms;             // 0 = 1,000
-    int64_t flush_interval_ms;            // 0 = 60,000
+    int64_t flush_interval_ms;            // 0 = 60,000; ten times that while < 4 MiB wait
     uint64_t flush_bytes;                 // 0 = 64 MiB of memory segments
     int64_t trace_idle_ms;                // 0 = 60,000: an open trace without new spans closes
     int64_t retention_ns[YG_TRACK_COUNT]; // 0 = for ever

@@ -136,8 +136,7 @@ struct yg_store {
 
     struct yg_thread clock_thread;
     struct yg_event stop;
-    bool clock_started;
-    bool replaying;
+    bool small_waits; // the flush interval is the default one
 };
 
 // shard.c
