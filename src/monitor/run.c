@@ -12,6 +12,7 @@
 #include <math.h>
 
 #define ARENA_BYTES (64u << 20)
+#define PORTION 64 // groups whose change is stored in one transaction
 #define DEADLINE_NS (20 * YG_NS_PER_S)
 
 // What is decided for one group, before it is stored.
@@ -31,7 +32,6 @@ struct work {
     struct yg_eval_result result;
     struct plan *plans;
     uint32_t plan_count, plan_cap;
-    bool changed;  // something must be stored now
     bool too_many; // groups beyond the limit were left out
     enum yg_monitor_state overall;
 };
@@ -69,9 +69,8 @@ static yg_rc plan_group(struct work *w, yg_str name, const struct yg_eval_value 
         const double *v = value && value->has_value ? &value->value : NULL;
         p->step = yg_group_step(w->m->def, &p->rec, v, w->at_ns);
     }
-    w->changed |= p->is_new || p->step.kind != YG_STEP_NONE || p->step.forget;
     if (known)
-        known->seen = w->m->evaluations + 1;
+        known->seen = w->m->attempts;
     return YG_OK;
 }
 
@@ -83,7 +82,7 @@ static yg_rc plan_missing(struct work *w, struct yg_err *err) {
     uint64_t value;
     while (yg_map_next(&w->m->groups, &at, &name, &value)) {
         const struct group *g = (const struct group *)(uintptr_t)value;
-        if (g->seen != w->m->evaluations + 1)
+        if (g->seen != w->m->attempts)
             YG_TRY(plan_group(w, g->rec.group, NULL, err));
     }
     bool single = def->key_count == 0 || def->simple;
@@ -149,14 +148,14 @@ static const char *silent_reason(const struct monitor *m) {
     return m->def->silenced_all ? "the monitor is muted" : NULL;
 }
 
-static yg_rc plan_messages(struct work *w, struct plan *p, struct yg_transition_record *t,
-                           struct yg_err *err) {
+static yg_rc plan_messages(struct work *w, struct yg_arena *arena, struct plan *p,
+                           struct yg_transition_record *t, struct yg_err *err) {
     struct yg_notice n;
-    yg_notice_fill(w->ms, w->m, w->arena, &n);
+    yg_notice_fill(w->ms, w->m, arena, &n);
     n.group = p->rec.group;
     if (!p->tags) {
         struct yg_tag *tags;
-        YG_TRY(yg_group_tags_parse(p->rec.group, w->arena, &tags, &p->tag_count, err));
+        YG_TRY(yg_group_tags_parse(p->rec.group, arena, &tags, &p->tag_count, err));
         p->tags = tags;
     }
     n.group_tags = p->tags;
@@ -173,12 +172,12 @@ static yg_rc plan_messages(struct work *w, struct plan *p, struct yg_transition_
     n.last_triggered_ns = p->rec.last_triggered_ns;
     n.cycle = p->rec.cycle;
     t->kind = yg_str_c(yg_notice_transition(&n));
-    return yg_notice_messages(w->ms->meta, &n, silent_reason(w->m), w->arena, &t->messages,
+    return yg_notice_messages(w->ms->meta, &n, silent_reason(w->m), arena, &t->messages,
                               &t->message_count, err);
 }
 
-static yg_rc transition_of(struct work *w, struct plan *p, struct yg_transition_record *t,
-                           struct yg_err *err) {
+static yg_rc transition_of(struct work *w, struct yg_arena *arena, struct plan *p,
+                           struct yg_transition_record *t, struct yg_err *err) {
     *t = (struct yg_transition_record){.monitor_id = w->m->id,
                                        .group = p->rec.group,
                                        .at_ns = w->at_ns,
@@ -191,7 +190,7 @@ static yg_rc transition_of(struct work *w, struct plan *p, struct yg_transition_
                                        .window_to_ns = w->result.to_ns};
     if (p->step.kind == YG_STEP_QUIET)
         return YG_OK;
-    return plan_messages(w, p, t, err);
+    return plan_messages(w, arena, p, t, err);
 }
 
 // A row of history without a change of state, so that its messages have one to hang on.
@@ -237,34 +236,88 @@ yg_rc yg_monitors_audit(struct yg_monitors *ms, int64_t id, const char *what, st
 
 // ---------------------------------------------------------------- storing and installing
 
-static yg_rc store(struct work *w, struct yg_err *err) {
-    uint32_t n = w->plan_count;
-    struct yg_group_record *groups = YG_NEW_N(w->arena, struct yg_group_record, n + 1);
-    yg_str *forget = YG_NEW_N(w->arena, yg_str, n + 1);
-    struct yg_transition_record *steps = YG_NEW_N(w->arena, struct yg_transition_record, n + 1);
-    if (!groups || !forget || !steps)
-        return fail_memory(err);
-    struct yg_monitor_change c = {.monitor_id = w->m->id,
-                                  .groups = groups,
-                                  .forget = forget,
-                                  .transitions = steps,
-                                  .set_overall = w->overall != w->m->overall,
-                                  .overall_state = w->overall,
-                                  .overall_modified_ns = w->at_ns};
-    for (uint32_t i = 0; i < n; i++) {
+// Changes are stored in portions, so that thousands of groups that change at once need neither one
+// huge transaction nor memory for all their messages. Each portion is whole in itself: what it
+// stored becomes the state at once, and a failure later leaves the rest for the next evaluation.
+struct portion {
+    struct yg_arena *arena; // of its messages
+    struct yg_group_record groups[PORTION];
+    yg_str forget[PORTION];
+    struct yg_transition_record steps[PORTION];
+    struct yg_monitor_change change;
+    uint32_t first; // plan that it begins with
+};
+
+static void portion_reset(struct work *w, struct portion *p, uint32_t first) {
+    yg_arena_reset(p->arena);
+    p->first = first;
+    p->change = (struct yg_monitor_change){
+        .monitor_id = w->m->id, .groups = p->groups, .forget = p->forget, .transitions = p->steps};
+}
+
+static bool needs_storing(const struct plan *p) {
+    return p->is_new || p->step.kind != YG_STEP_NONE || p->step.forget;
+}
+
+static yg_rc portion_add(struct work *w, struct portion *into, struct plan *p, struct yg_err *err) {
+    struct yg_monitor_change *c = &into->change;
+    if (p->step.forget) {
+        into->forget[c->forget_count++] = p->rec.group;
+        return YG_OK;
+    }
+    into->groups[c->group_count++] = p->rec;
+    if (p->step.kind == YG_STEP_NONE)
+        return YG_OK;
+    return transition_of(w, into->arena, p, &into->steps[c->transition_count++], err);
+}
+
+// With the lock: what was decided for these groups becomes their state.
+static void install_groups(struct work *w, uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; i++) {
         struct plan *p = &w->plans[i];
         if (p->step.forget) {
-            forget[c.forget_count++] = p->rec.group;
+            yg_group_drop(w->m, p->rec.group);
             continue;
         }
-        groups[c.group_count++] = p->rec;
-        if (p->step.kind != YG_STEP_NONE)
-            YG_TRY(transition_of(w, p, &steps[c.transition_count++], err));
+        struct group *g = yg_group_make(w->m, p->rec.group);
+        yg_str name = g->rec.group;
+        g->rec = p->rec;
+        g->rec.group = name;
+        g->seen = w->m->attempts;
     }
-    YG_TRY(yg_meta_monitor_apply(w->ms->meta, &c, 1, err));
-    if (c.transition_count > 0 && w->ms->notifier)
+}
+
+// Stores the portion, with the overall state when it is the last, and installs its groups.
+static yg_rc portion_store(struct work *w, struct portion *p, uint32_t end, struct yg_err *err) {
+    struct yg_monitor_change *c = &p->change;
+    bool last = end == w->plan_count;
+    if (last && w->overall != w->m->overall) {
+        c->set_overall = true;
+        c->overall_state = w->overall;
+        c->overall_modified_ns = w->at_ns;
+    }
+    if (c->group_count || c->forget_count || c->set_overall)
+        YG_TRY(yg_meta_monitor_apply(w->ms->meta, c, 1, err));
+    pthread_mutex_lock(&w->ms->lock);
+    install_groups(w, p->first, end);
+    pthread_mutex_unlock(&w->ms->lock);
+    if (c->transition_count > 0 && w->ms->notifier)
         yg_notifier_kick(w->ms->notifier);
     return YG_OK;
+}
+
+static yg_rc store(struct work *w, struct portion *p, struct yg_err *err) {
+    portion_reset(w, p, 0);
+    for (uint32_t i = 0; i < w->plan_count; i++) {
+        if (!needs_storing(&w->plans[i]))
+            continue;
+        YG_TRY(portion_add(w, p, &w->plans[i], err));
+        if (p->change.group_count + p->change.forget_count == PORTION) {
+            YG_TRY(portion_store(w, p, i + 1, err));
+            portion_reset(w, p, i + 1);
+        }
+    }
+    return portion_store(w, p, w->plan_count, err);
 }
 
 static char state_letter(const struct plan *p) {
@@ -288,20 +341,13 @@ static void ring_put(struct monitor *m, struct group *g, const struct plan *p) {
     g->states[slot] = state_letter(p);
 }
 
-// With the lock: what was decided becomes the state.
+// With the lock: the evaluation as a whole is over and was stored.
 static void install(struct work *w) {
     struct monitor *m = w->m;
     for (uint32_t i = 0; i < w->plan_count; i++) {
         struct plan *p = &w->plans[i];
-        if (p->step.forget) {
-            yg_group_drop(m, p->rec.group);
-            continue;
-        }
-        struct group *g = yg_group_make(m, p->rec.group);
-        yg_str name = g->rec.group;
-        g->rec = p->rec;
-        g->rec.group = name;
-        ring_put(m, g, p);
+        if (!p->step.forget) // a forgotten group's name is gone with it
+            ring_put(m, yg_group_get(m, p->rec.group), p);
     }
     m->ring_times_ns[m->evaluations % YG_RING] = w->at_ns;
     m->evaluations++;
@@ -310,15 +356,14 @@ static void install(struct work *w) {
         m->overall = w->overall;
         m->overall_modified_ns = w->at_ns;
     }
-    if (w->changed)
-        m->stored_ns = w->at_ns;
-    m->dirty = !w->changed;
+    m->dirty = true; // values and times of groups without a change
     snprintf(m->last_error, sizeof(m->last_error), "%s",
              w->too_many ? "only the first 10,000 groups are evaluated" : "");
 }
 
 static yg_rc evaluate(struct work *w, struct yg_err *err) {
     struct yg_monitors *ms = w->ms;
+    w->m->attempts++;
     if (ms->run) {
         YG_TRY(ms->run(ms->run_ctx, w->m->def, w->at_ns, w->arena, &w->result, err));
     } else {
@@ -330,8 +375,12 @@ static yg_rc evaluate(struct work *w, struct yg_err *err) {
         YG_TRY(plan_group(w, w->result.values[i].group, &w->result.values[i], err));
     YG_TRY(plan_missing(w, err));
     w->overall = worst(w);
-    w->changed |= w->overall != w->m->overall;
-    return w->changed ? store(w, err) : YG_OK;
+    struct portion *p = yg_calloc(YG_MEM_MONITOR, 1, sizeof(*p));
+    p->arena = yg_arena_create(YG_MEM_MONITOR, ARENA_BYTES);
+    yg_rc rc = store(w, p, err);
+    yg_arena_destroy(p->arena);
+    yg_free(YG_MEM_MONITOR, p);
+    return rc;
 }
 
 void yg_monitor_evaluate(struct yg_monitors *ms, struct monitor *m, int64_t at_ns) {

@@ -11,6 +11,7 @@
 #define LOAD_ARENA_BYTES (1u << 30)
 #define FLUSH_NS (60 * YG_NS_PER_S)
 #define FLUSH_BATCH 256
+#define START_AT_ONCE 200 // monitors that are all evaluated right after a start
 #define PRUNE_EVERY_NS YG_HOUR_NS
 #define HISTORY_NS (90 * YG_DAY_NS)
 #define SLEEP_MS 1000
@@ -181,6 +182,8 @@ static yg_rc load_all(struct yg_monitors *ms, struct yg_err *err) {
         while (g < group_count && groups[g].monitor_id == m->id)
             g++;
         groups_take(m, groups + first, g - first);
+        if (rec_count > START_AT_ONCE) // a large set would otherwise fall due in one moment
+            m->due_ns = yg_next_due(ms, m, yg_now_ns(ms->clock));
         list_insert(ms, m);
     }
     return YG_OK;

@@ -22,7 +22,7 @@ struct group {
     char *name;
     double *values; // [YG_RING] or NULL
     char *states;   // [YG_RING] or NULL
-    uint64_t seen;  // number of the evaluation that had it last
+    uint64_t seen;  // number of the attempt that had it last
 };
 
 struct monitor {
@@ -34,12 +34,12 @@ struct monitor {
     uint32_t ring_groups;
     int64_t ring_times_ns[YG_RING];
     uint64_t evaluations; // so far; the newest is in slot (evaluations − 1) % YG_RING
+    uint64_t attempts;    // evaluations begun: marks the groups that one has seen
     int64_t due_ns;
     int64_t evaluated_ns;
-    int64_t stored_ns; // when the groups were last written
-    bool busy;         // belongs to one evaluation or flush
-    bool queued;       // a job for it waits in the pool
-    bool dirty;        // groups changed since they were stored
+    bool busy;   // belongs to one evaluation or flush
+    bool queued; // a job for it waits in the pool
+    bool dirty;  // groups changed since they were stored
     enum yg_monitor_state overall;
     int64_t overall_modified_ns;
     char last_error[200];

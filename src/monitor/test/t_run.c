@@ -11,7 +11,7 @@
 #include "../../meta/test/test_dir.h"
 #include "monitor/set.h"
 
-#define GROUPS_MAX 8
+#define GROUPS_MAX 300
 
 static int64_t fake_now(const struct yg_clock *c) {
     return c->fake_ns;
@@ -337,6 +337,38 @@ static void groups_alert_on_their_own(void **state) {
     assert_int_equal(overall(f), YG_STATE_OK);
 }
 
+// More groups than one transaction holds change at once, and one falls silent in between.
+static void hundreds_of_groups_change_at_once(void **state) {
+    struct fixture *f = *state;
+    static char names[GROUPS_MAX][16];
+    struct yg_message_record *due;
+    uint32_t count;
+    int64_t next;
+    make(f, "query alert", "avg(last_5m):avg:x{*} by {host} > 10", "{}");
+    f->count = GROUPS_MAX;
+    for (uint32_t i = 0; i < GROUPS_MAX; i++) {
+        snprintf(names[i], sizeof(names[i]), "host:%u", i);
+        f->groups[i] = names[i];
+        f->has[i] = true;
+        f->values[i] = i == 7 ? 1 : 20;
+    }
+    step(f, 60);
+    step(f, 60);
+    OK(yg_meta_outbox_due(f->meta, INT64_MAX, 1000, f->arena, &due, &count, &next, &f->err));
+    assert_int_equal(count, GROUPS_MAX - 1);
+    assert_int_equal(overall(f), YG_STATE_ALERT);
+    f->count = GROUPS_MAX - 1;
+    for (uint32_t i = 0; i < GROUPS_MAX; i++)
+        f->values[i] = 1;
+    step(f, 60);
+    assert_int_equal(overall(f), YG_STATE_ALERT); // the silent one keeps its state
+    close_all(f);
+    open_all(f);
+    assert_int_equal(group(f, "host:299").state, YG_STATE_ALERT);
+    assert_int_equal(group(f, "host:5").state, YG_STATE_OK);
+    assert_int_equal(group(f, "host:7").state, YG_STATE_OK);
+}
+
 static void new_groups_wait(void **state) {
     struct fixture *f = *state;
     make(f, "query alert", "avg(last_5m):avg:x{*} by {az} > 10", "{\"new_group_delay\":180}");
@@ -484,6 +516,7 @@ int main(void) {
                                        T(on_missing_data_modes),
                                        T(groups_alert_on_their_own),
                                        T(new_groups_wait),
+                                       T(hundreds_of_groups_change_at_once),
                                        T(repeats_until_their_limit),
                                        T(drafts_and_muted_ones_tell_nobody),
                                        T(the_window_is_moved_by_the_delay),
