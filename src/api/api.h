@@ -39,6 +39,13 @@ struct yg_api_seen {
     int64_t first_ns;
     int64_t last_ns;
 };
+// The last refused request of an intake route.
+struct yg_api_refused {
+    const char *route;
+    const char *text;
+    uint16_t status;
+    int64_t at_ns;
+};
 struct yg_api_ui;
 
 // What main gives to the API. Lives as long as the server.
@@ -65,6 +72,7 @@ struct yg_api {
     const char *data_dir; // for the free space of its disk; NULL = not shown
     // Clients' signs of life (intake keeps them, main hands them over); NULL = none are known.
     void (*seen_each)(void (*fn)(void *ctx, const struct yg_api_seen *seen), void *ctx);
+    void (*refused_each)(void (*fn)(void *ctx, const struct yg_api_refused *refused), void *ctx);
     struct yg_api_ui *ui; // yg_api_ui_create; NULL = no rates, no refused requests in Setup
 };
 

@@ -166,15 +166,34 @@ void yg_ui_note_refused(struct yg_api *api, const struct yg_http_request *req, u
     pthread_mutex_unlock(&api->ui->lock);
 }
 
+struct newest {
+    enum yg_received_kind kind;
+    struct yg_ui_refused *refused;
+};
+
+static void take_newer(void *ctx, const struct yg_api_refused *refused) {
+    struct newest *n = ctx;
+    if (yg_ui_received_kind(yg_str_c(refused->route)) != n->kind ||
+        refused->at_ns <= n->refused->at_ns)
+        return;
+    n->refused->at_ns = refused->at_ns;
+    n->refused->status = refused->status;
+    (void)snprintf(n->refused->text, sizeof(n->refused->text), "%s", refused->text);
+}
+
+// The newer one of what the guard refused and what intake refused.
 void yg_ui_last_refused(struct yg_api *api, enum yg_received_kind kind,
                         struct yg_ui_refused *ret_refused) {
     YG_ASSERT(kind < YG_RECEIVED_COUNT);
     *ret_refused = (struct yg_ui_refused){0};
-    if (api->ui == NULL)
-        return;
-    pthread_mutex_lock(&api->ui->lock);
-    *ret_refused = api->ui->refused[kind];
-    pthread_mutex_unlock(&api->ui->lock);
+    if (api->ui != NULL) {
+        pthread_mutex_lock(&api->ui->lock);
+        *ret_refused = api->ui->refused[kind];
+        pthread_mutex_unlock(&api->ui->lock);
+    }
+    struct newest n = {.kind = kind, .refused = ret_refused};
+    if (api->refused_each != NULL)
+        api->refused_each(take_newer, &n);
 }
 
 bool yg_ui_name_path(struct yg_api *api, const char *shape) {

@@ -120,6 +120,8 @@ static struct yg_http_reply good_reply(const struct yg_door *door) {
 
 void yg_door_refuse(struct yg_http_request *take_req, const struct yg_door *door, uint16_t status,
                     const char *text) {
+    const struct yg_intake *intake = take_req->ctx;
+    yg_intake_refused(door->name, status, text, yg_now_ns(intake->clock));
     struct yg_http_reply reply = error_reply(door, status, text);
     yg_http_reply(take_req, &reply);
 }

@@ -52,6 +52,8 @@ yg_str yg_door_key(struct yg_http_request *req);
 
 // --- answer.c
 uint16_t yg_door_status(yg_rc rc);
+// Notes a refused request for Setup.
+void yg_intake_refused(const char *route, uint16_t status, const char *text, int64_t now_ns);
 void yg_door_refuse(struct yg_http_request *take_req, const struct yg_door *door, uint16_t status,
                     const char *text);
 void yg_door_fail(struct yg_http_request *take_req, const struct yg_door *door,

@@ -39,4 +39,14 @@ struct yg_intake_seen {
 // At most 256 kinds are kept. Any thread.
 void yg_intake_seen_each(void (*fn)(void *ctx, const struct yg_intake_seen *seen), void *ctx);
 
+// The last refused request of each route, for Setup ("JSON at byte 17 …"). Any thread.
+struct yg_intake_refused {
+    char route[32];
+    char text[96]; // cut to fit
+    uint16_t status;
+    int64_t at_ns;
+};
+void yg_intake_refused_each(void (*fn)(void *ctx, const struct yg_intake_refused *refused),
+                            void *ctx);
+
 #endif

@@ -6,6 +6,7 @@
 #include "intake/door.h"
 
 #define KINDS_MAX 256u
+#define REFUSALS_MAX 32u // routes
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct yg_intake_seen *kinds; // made on the first visit
@@ -62,6 +63,37 @@ void yg_intake_seen_each(void (*fn)(void *ctx, const struct yg_intake_seen *seen
         if (!there)
             return;
         fn(ctx, &copy);
+    }
+}
+
+// ------------------------------------------------------------ refusals
+
+static struct yg_intake_refused refusals[REFUSALS_MAX]; // by route; under the lock
+static uint32_t refusal_count;
+
+void yg_intake_refused(const char *route, uint16_t status, const char *text, int64_t now_ns) {
+    pthread_mutex_lock(&lock);
+    uint32_t i = 0;
+    while (i < refusal_count && strcmp(refusals[i].route, route) != 0)
+        i++;
+    if (i < REFUSALS_MAX) {
+        struct yg_intake_refused *r = &refusals[i];
+        refusal_count = i == refusal_count ? i + 1 : refusal_count;
+        *r = (struct yg_intake_refused){.status = status, .at_ns = now_ns};
+        set_text(r->route, sizeof(r->route), yg_str_c(route));
+        snprintf(r->text, sizeof(r->text), "%s", text);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void yg_intake_refused_each(void (*fn)(void *ctx, const struct yg_intake_refused *refused),
+                            void *ctx) {
+    for (uint32_t i = 0; i < REFUSALS_MAX; i++) {
+        pthread_mutex_lock(&lock);
+        struct yg_intake_refused copy = refusals[i];
+        pthread_mutex_unlock(&lock);
+        if (copy.at_ns != 0)
+            fn(ctx, &copy);
     }
 }
 

@@ -54,6 +54,27 @@ static void seen_each(void (*fn)(void *ctx, const struct yg_api_seen *seen), voi
     yg_intake_seen_each(on_seen, &to);
 }
 
+struct refused_to {
+    void (*fn)(void *ctx, const struct yg_api_refused *refused);
+    void *ctx;
+};
+
+static void on_refused(void *arg, const struct yg_intake_refused *refused) {
+    struct refused_to *to = arg;
+    struct yg_api_refused copy = {
+        .route = refused->route,
+        .text = refused->text,
+        .status = refused->status,
+        .at_ns = refused->at_ns,
+    };
+    to->fn(to->ctx, &copy);
+}
+
+static void refused_each(void (*fn)(void *ctx, const struct yg_api_refused *refused), void *ctx) {
+    struct refused_to to = {.fn = fn, .ctx = ctx};
+    yg_intake_refused_each(on_refused, &to);
+}
+
 // ------------------------------------------------------------ listeners
 
 static bool refused_before_ready(const struct yg_wire *w, const struct yg_http_request *req,
@@ -189,6 +210,7 @@ yg_rc yg_wire_listen(struct yg_wire *w, const struct yg_options *o, struct yg_er
     w->api.ui = yg_api_ui_create();
     w->api.data_dir = o->data;
     w->api.seen_each = seen_each;
+    w->api.refused_each = refused_each;
     w->loop = yg_loop_create(w->pool);
     YG_TRY(listen_api(w, o, err));
     YG_TRY(listen_agent(w, o, err));
