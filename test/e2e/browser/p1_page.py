@@ -7,11 +7,11 @@ import pytest
 
 TRACE = "/trace/65d1a3f000000000a1b2c3d49c42be17"
 PAGES = {
-    "home": "/", "cells": "/?viz=cells", "traces": "/traces", "trace": TRACE, "logs": "/logs", "metrics": "/metrics",
+    "home": "/", "cells": "/?viz=cells", "traces": "/traces", "trace": TRACE, "logs": "/logs", "metrics": "/metrics", "spans": "/traces?viz=spans",
     "metric": "/metrics?q=sum:aws.lambda.errors%7B*%7D+by+%7Bservice%7D%0Asum:aws.lambda.invocations%7B*%7D+by+%7Bservice%7D%0A%3Da/b",
     "monitors": "/monitors", "monitor": "/monitors/12", "setup": "/setup", "setup-lambda": "/setup/lambda",
 }
-TITLES = {"home": "Home", "cells": "Home", "traces": "Traces", "trace": "GET /search", "logs": "Logs", "metrics": "Metrics", "metric": "Metrics",
+TITLES = {"home": "Home", "cells": "Home", "traces": "Traces", "trace": "GET /search", "logs": "Logs", "spans": "Traces", "metrics": "Metrics", "metric": "Metrics",
           "monitors": "Monitors", "monitor": "[prod] Lambda error rate high: {{service.name}}", "setup": "Setup", "setup-lambda": "Setup"}
 
 
@@ -99,6 +99,19 @@ def test_a_trace_opens_by_mouse(visit, mock):
     v.page.wait_for_selector(".side .kv")
     v.page.click(".side button[aria-label=Close]")
     v.page.wait_for_selector(".side", state="detached")
+
+
+def test_single_spans_lead_into_their_trace(visit, mock):
+    v = visit(mock, "/traces?q=status:error")
+    v.page.click(".listbar button:has-text('Spans') >> nth=0")
+    v.until("location.search.includes('viz=spans')")
+    v.page.wait_for_selector("#sp-0")
+    assert v.page.locator(".tbl.traces tbody tr").count() == v.page.locator(".tbl.traces tbody tr .c-error").count()
+    v.key("j", "Enter")
+    v.page.wait_for_selector(".side .kv")
+    assert "span=" in v.url
+    v.page.go_back()
+    v.page.wait_for_selector("#sp-0")
 
 
 def test_trace_shows_gap_group_errors_and_logs(visit, mock):

@@ -97,7 +97,7 @@ def test_what_the_page_is_sent_with(live):
     assert http_request(live.api, "GET", "/assets/no-such-file.js").status == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/traces", "/logs", "/metrics", "/metrics?q=sum:shop.errors%7B*%7D+by+%7Bservice%7D", "/monitors", "/setup"])
+@pytest.mark.parametrize("path", ["/", "/traces", "/traces?viz=spans", "/logs", "/metrics", "/metrics?q=sum:shop.errors%7B*%7D+by+%7Bservice%7D", "/monitors", "/setup"])
 @pytest.mark.parametrize("lang,theme,size", [("en", "light", (1440, 900)), ("ja", "dark", (390, 844))])
 def test_every_page_over_real_data(visit, live, path, lang, theme, size):
     v = visit(base(live), path, lang=lang, theme=theme, size=size)
