@@ -47,6 +47,31 @@ static uint64_t run(const struct yg_node *tree, struct yg_arena *arena) {
     return rc == YG_OK ? hits[0] : UINT64_MAX;
 }
 
+// The tree negated finds exactly the other rows.
+static void check_negation(struct yg_node *tree, uint64_t hits, struct yg_arena *arena) {
+    struct yg_node *children[1] = {tree};
+    struct yg_node negated = {.kind = YG_NODE_NOT, .children = children, .child_count = 1};
+    uint64_t others = run(&negated, arena);
+    YG_ASSERT(hits == UINT64_MAX || others == UINT64_MAX || (hits ^ others) == 7);
+}
+
+// Canonical text reads back, prints to itself and finds the same rows. It may pass the limits that
+// the shorter input kept.
+static void check_canonical(yg_str text, const struct yg_search_options *options, uint64_t hits,
+                            struct yg_arena *arena) {
+    struct yg_node *again;
+    struct yg_err err = {0};
+    yg_rc rc = yg_search_parse(text, options, arena, &again, &err);
+    YG_ASSERT(rc == YG_OK || rc == YG_ENOMEM || strstr(err.text, "deeply") ||
+              strstr(err.text, "at most") || strstr(err.text, "longer than"));
+    if (rc != YG_OK)
+        return;
+    YG_AUTO(yg_buf) twice = YG_BUF(YG_MEM_BASE, 1u << 20);
+    yg_search_print(again, &twice);
+    YG_ASSERT(yg_str_eq(text, yg_buf_str(&twice)));
+    YG_ASSERT(options->track != YG_TRACK_LOGS || run(again, arena) == hits);
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (size > 2048)
         return 0;
@@ -62,8 +87,12 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
             continue;
         YG_AUTO(yg_buf) text = YG_BUF(YG_MEM_BASE, 1u << 20);
         yg_search_print(tree, &text);
-        if (track == YG_TRACK_LOGS)
-            (void)run(tree, arena);
+        uint64_t hits = 0;
+        if (track == YG_TRACK_LOGS) {
+            hits = run(tree, arena);
+            check_negation(tree, hits, arena);
+        }
+        check_canonical(yg_buf_str(&text), &options, hits, arena);
     }
     return 0;
 }
