@@ -9,6 +9,12 @@
 #define FUZZ_ARENA_BYTES (64u << 20)
 #define FUZZ_NOW_NS INT64_C(1795600000000000000)
 
+// As the server has them: a size that comes from outside must be refused, not tried.
+__attribute__((constructor)) static void fuzz_limits(void) {
+    for (int tag = 0; tag < YG_MEM_TAG_COUNT; tag++)
+        yg_mem_limit_set((enum yg_mem_tag)tag, INT64_C(512) << 20);
+}
+
 // The fuzzer's (or the replayer's) call. Always 0.
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
