@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches: what goes in comes out, also through the WAL payload; every damaged payload is refused or whole.
+// Batches: what goes in comes out, also through the WAL payload; every damaged payload is refused
+// or whole.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,9 +15,12 @@
 
 #define ROWS 1500u
 
-static void ok(yg_rc rc) { assert_int_equal(rc, YG_OK); }
+static void ok(yg_rc rc) {
+    assert_int_equal(rc, YG_OK);
+}
 
-// Row r: service (few distinct), message (all distinct), duration, ratio in every third row, ids, a flag, a JSON list.
+// Row r: service (few distinct), message (all distinct), duration, ratio in every third row, ids, a
+// flag, a JSON list.
 static struct yg_batch *sample(void) {
     struct yg_batch *b = yg_batch_create(YG_TRACK_SPANS, 64u << 20);
     assert_non_null(b);
@@ -51,7 +55,8 @@ static void check_row(const struct yg_batch *b, uint32_t row, uint32_t i) {
     assert_int_equal(has, i % 3 == 0);
     assert_true(yg_batch_col_value(yg_batch_find(b, YG_STR("trace_id"), YG_T_ID), row, &v));
     assert_true(yg_id128_eq(v.id, (yg_id128){i, ~(uint64_t)i}));
-    assert_int_equal(yg_batch_col_value(yg_batch_find(b, YG_STR("@list"), YG_T_JSON), row, &v), i == 700);
+    assert_int_equal(yg_batch_col_value(yg_batch_find(b, YG_STR("@list"), YG_T_JSON), row, &v),
+                     i == 700);
 }
 
 static void values_survive_the_payload(void **state) {
@@ -123,7 +128,8 @@ static void memory_limit_is_an_error(void **state) {
     yg_batch_destroy(b);
 }
 
-// A payload cut or altered anywhere is refused as corrupt, or decodes to something whole: never a crash (ASan).
+// A payload cut or altered anywhere is refused as corrupt, or decodes to something whole: never a
+// crash (ASan).
 static void damaged_payload(void **state) {
     (void)state;
     struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, 1u << 20);
@@ -141,7 +147,8 @@ static void damaged_payload(void **state) {
     yg_batch_destroy(b);
     for (size_t cut = 0; cut < bytes.len; cut++) {
         struct yg_err err = {0};
-        assert_int_equal(yg_batch_decode(yg_str_n(bytes.ptr, cut), 1u << 20, &b, &err), YG_ECORRUPT);
+        assert_int_equal(yg_batch_decode(yg_str_n(bytes.ptr, cut), 1u << 20, &b, &err),
+                         YG_ECORRUPT);
     }
     for (size_t at = 0; at < bytes.len; at++) {
         for (unsigned bit = 0; bit < 8; bit++) {
@@ -183,8 +190,10 @@ static void points_are_normalised_and_survive(void **state) {
     struct yg_points *p = yg_points_create(1u << 20);
     const yg_str tags[] = {YG_STR("Env:Prod"), YG_STR("a b"), YG_STR("env:prod"), YG_STR("9x:y_")};
     uint32_t a, b;
-    ok(yg_points_series(p, YG_STR("my metric"), tags, 4, YG_STR("web-1"), YG_METRIC_COUNT, 10, YG_STR(""), &a, NULL));
-    ok(yg_points_series(p, YG_STR("my_metric"), tags, 2, YG_STR("web-1"), YG_METRIC_COUNT, 10, YG_STR(""), &b, NULL));
+    ok(yg_points_series(p, YG_STR("my metric"), tags, 4, YG_STR("web-1"), YG_METRIC_COUNT, 10,
+                        YG_STR(""), &a, NULL));
+    ok(yg_points_series(p, YG_STR("my_metric"), tags, 2, YG_STR("web-1"), YG_METRIC_COUNT, 10,
+                        YG_STR(""), &b, NULL));
     assert_int_not_equal(a, b); // the second lacks x:y
     assert_true(yg_str_eq_c(p->series[a].name, "my_metric"));
     assert_true(yg_str_eq_c(p->series[a].tags, "a_b,env:prod,host:web-1,x:y"));
@@ -203,7 +212,8 @@ static void points_are_normalised_and_survive(void **state) {
     assert_true(p->sketches[0].count > 2.9 && p->sketches[0].count < 3.1);
     yg_points_destroy(p);
     for (size_t cut = 0; cut < bytes.len; cut++)
-        assert_int_equal(yg_points_decode(yg_str_n(bytes.ptr, cut), 1u << 20, &p, NULL), YG_ECORRUPT);
+        assert_int_equal(yg_points_decode(yg_str_n(bytes.ptr, cut), 1u << 20, &p, NULL),
+                         YG_ECORRUPT);
     yg_buf_fini(&bytes);
 }
 
@@ -212,7 +222,8 @@ static void names_without_a_letter_are_refused(void **state) {
     struct yg_points *p = yg_points_create(1u << 20);
     uint32_t series;
     struct yg_err err = {0};
-    assert_int_equal(yg_points_series(p, YG_STR("123"), NULL, 0, YG_STR(""), YG_METRIC_GAUGE, 0, YG_STR(""), &series, &err),
+    assert_int_equal(yg_points_series(p, YG_STR("123"), NULL, 0, YG_STR(""), YG_METRIC_GAUGE, 0,
+                                      YG_STR(""), &series, &err),
                      YG_EINPUT);
     assert_non_null(strstr(err.text, "123"));
     yg_points_destroy(p);
