@@ -193,7 +193,7 @@ yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore *
         yg_mstore_close(ms);
         return yg_err_wrap(err, "metrics");
     }
-    ms->head = yg_mhead_create(ms->reg.series_len);
+    ms->head = yg_mhead_create();
     *ret_ms = ms;
     return YG_OK;
 }
@@ -364,7 +364,7 @@ static void replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
 // Freezes the head unless an earlier one still waits to be written. False when there is nothing to
 // write.
 static bool freeze(struct yg_mstore *ms) {
-    struct yg_mhead *fresh = yg_mhead_create(0);
+    struct yg_mhead *fresh = yg_mhead_create();
     pthread_rwlock_wrlock(&ms->state_lock);
     if (ms->frozen == NULL && ms->head->point_count > 0) {
         ms->frozen = ms->head;

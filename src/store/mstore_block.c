@@ -148,8 +148,8 @@ load_series(const struct yg_mblock *b, const struct yg_mfile_footer *f, struct y
         YG_TRY(yg_get_svarint(&in, &dm, err));
         YG_TRY(get_u32(&in, &last, err));
         if (__builtin_add_overflow(series, ds, &series) ||
-            __builtin_add_overflow(metric, dm, &metric) || series < 0 || series >= UINT32_MAX ||
-            metric < 0 || metric >= UINT32_MAX)
+            __builtin_add_overflow(metric, dm, &metric) || series < 0 ||
+            series >= YG_MS_SERIES_ID_MAX || metric < 0 || metric >= YG_MS_NAME_ID_MAX)
             return yg_fail(err, YG_ECORRUPT, "series entry %u is out of range", i);
         if (fn != NULL)
             fn(ctx, (uint32_t)series, (uint32_t)metric, last);

@@ -8,12 +8,9 @@
 #include "base/panic.h"
 #include "store/mstore_int.h"
 
-struct yg_mhead *yg_mhead_create(uint32_t series_hint) {
+struct yg_mhead *yg_mhead_create(void) {
     struct yg_mhead *h = yg_calloc(YG_MS_TAG, 1, sizeof(*h));
     atomic_init(&h->refs, 1);
-    h->run_cap = series_hint;
-    if (series_hint > 0)
-        h->runs = yg_calloc(YG_MS_TAG, series_hint, sizeof(*h->runs));
     return h;
 }
 
@@ -25,6 +22,8 @@ void yg_mhead_unref(struct yg_mhead *h) {
     yg_free(YG_MS_TAG, h->sketches);
     yg_free(YG_MS_TAG, h->extras);
     yg_free(YG_MS_TAG, h->touched);
+    for (uint32_t i = 0; i < h->chunk_cap; i++)
+        yg_free(YG_MS_TAG, h->runs[i]);
     yg_free(YG_MS_TAG, h->runs);
     yg_bump_fini(&h->slots);
     yg_free(YG_MS_TAG, h);
@@ -33,22 +32,28 @@ void yg_mhead_unref(struct yg_mhead *h) {
 uint64_t yg_mhead_bytes(const struct yg_mhead *h) {
     if (h->touched_len == 0)
         return 0;
-    return h->slots.bytes + (uint64_t)h->run_cap * sizeof(*h->runs) +
+    return h->slots.bytes + (uint64_t)h->chunk_cap * sizeof(*h->runs) +
+           (uint64_t)h->chunk_count * YG_MHEAD_CHUNK * sizeof(**h->runs) +
            (uint64_t)h->touched_cap * sizeof(*h->touched) +
            (uint64_t)h->extra_cap * sizeof(*h->extras) +
            (uint64_t)h->sketch_cap * sizeof(*h->sketches) + h->sketch_bytes;
 }
 
 static struct yg_hrun *run_of(struct yg_mhead *h, uint32_t series) {
-    if (series >= h->run_cap) {
-        uint32_t cap = h->run_cap ? h->run_cap : 64;
-        while (cap <= series)
+    uint32_t chunk = series / YG_MHEAD_CHUNK;
+    if (chunk >= h->chunk_cap) {
+        uint32_t cap = h->chunk_cap ? h->chunk_cap : 4;
+        while (cap <= chunk)
             cap *= 2;
         h->runs = yg_realloc(YG_MS_TAG, h->runs, cap * sizeof(*h->runs));
-        memset(h->runs + h->run_cap, 0, (cap - h->run_cap) * sizeof(*h->runs));
-        h->run_cap = cap;
+        memset(h->runs + h->chunk_cap, 0, (cap - h->chunk_cap) * sizeof(*h->runs));
+        h->chunk_cap = cap;
     }
-    struct yg_hrun *run = &h->runs[series];
+    if (h->runs[chunk] == NULL) {
+        h->runs[chunk] = yg_calloc(YG_MS_TAG, YG_MHEAD_CHUNK, sizeof(**h->runs));
+        h->chunk_count++;
+    }
+    struct yg_hrun *run = &h->runs[chunk][series % YG_MHEAD_CHUNK];
     if (run->len == 0) {
         YG_GROW(YG_MS_TAG, h->touched, h->touched_len, h->touched_cap);
         h->touched[h->touched_len++] = series;
@@ -171,9 +176,10 @@ static void copy_slot(const struct yg_mhead *h, const struct yg_hslot *slot,
 
 void yg_mhead_copy(const struct yg_mhead *h, uint32_t series, enum yg_metric_type type,
                    uint32_t from, uint32_t to, struct yg_mrun *run) {
-    if (series >= h->run_cap)
+    uint32_t chunk = series / YG_MHEAD_CHUNK;
+    if (chunk >= h->chunk_cap || h->runs[chunk] == NULL)
         return;
-    const struct yg_hrun *r = &h->runs[series];
+    const struct yg_hrun *r = &h->runs[chunk][series % YG_MHEAD_CHUNK];
     for (uint32_t i = 0; i < r->len; i++)
         if (r->slots[i].bucket >= from && r->slots[i].bucket < to)
             copy_slot(h, &r->slots[i], type, run);

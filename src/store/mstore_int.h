@@ -22,6 +22,8 @@
 #define YG_MS_NONE UINT32_MAX
 #define YG_MS_SERIES_MAX 1000000u
 #define YG_MS_SERIES_PER_METRIC_MAX 200000u
+#define YG_MS_SERIES_ID_MAX (1u << 31) // ids are never used twice
+#define YG_MS_NAME_ID_MAX (1u << 24)
 #define YG_MS_CHUNK_RAW_BYTES (64u * 1024u)          // a chunk is closed at this size
 #define YG_MS_CHUNK_MAX_BYTES (256u * 1024u * 1024u) // no chunk of a good file is larger
 #define YG_MS_RUN_POINTS_MAX 65536u                  // longer runs are written in pieces
@@ -103,7 +105,7 @@ struct yg_hslots { // open addressing, hash and id
 struct yg_mreg {
     pthread_rwlock_t lock;
     struct yg_bump texts;
-    struct yg_mseries **series; // chunks of YG_MREG_CHUNK
+    struct yg_mseries **series; // chunks of YG_MREG_CHUNK; NULL = no series of this run of ids
     uint32_t series_len, series_chunks;
     uint32_t series_live;
     yg_str **tagsets; // chunks of YG_MREG_CHUNK
@@ -163,10 +165,12 @@ struct yg_hextra {
     double last, min, max, sum, count;
 };
 
+#define YG_MHEAD_CHUNK 256u
 struct yg_mhead {
     _Atomic uint32_t refs;
-    struct yg_hrun *runs; // by series id
-    uint32_t run_cap;
+    struct yg_hrun *
+        *runs; // by series id, chunks of YG_MHEAD_CHUNK; NULL = none of these has a point
+    uint32_t chunk_cap, chunk_count;
     uint32_t *touched; // series with a run
     uint32_t touched_len, touched_cap;
     struct yg_hextra *extras;
@@ -178,7 +182,7 @@ struct yg_mhead {
     uint64_t point_count;
     uint64_t seq_lo, seq_hi;
 };
-struct yg_mhead *yg_mhead_create(uint32_t series_hint);
+struct yg_mhead *yg_mhead_create(void);
 void yg_mhead_unref(struct yg_mhead *h);
 // sketch NULL: `value` counts.
 void yg_mhead_add(struct yg_mhead *h, uint32_t series, enum yg_metric_type type, uint32_t bucket,
@@ -283,7 +287,7 @@ struct yg_mcursor {
     uint32_t column_cap;
     ZSTD_DCtx *zstd;
     bool own_zstd; // else the context is lent by whoever set it, for cursors of one thread
-    bool valid; // metric, series, payload are those of a run
+    bool valid;    // metric, series, payload are those of a run
     uint32_t metric, series;
     uint8_t type;
     yg_str payload;

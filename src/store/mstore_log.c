@@ -47,7 +47,8 @@ static yg_rc read_record(struct yg_cursor *in, struct yg_mreg *reg, uint32_t *re
     YG_TRY(yg_get_lenstr(in, &text, err));
     if (kind == YG_MLOG_NAME)
         YG_TRY(yg_get_lenstr(in, &unit, err));
-    if (id >= UINT32_MAX / 2 || metric >= UINT32_MAX / 2 || interval > UINT32_MAX)
+    if (id >= (kind == YG_MLOG_NAME ? YG_MS_NAME_ID_MAX : YG_MS_SERIES_ID_MAX) ||
+        metric >= YG_MS_NAME_ID_MAX || interval > UINT32_MAX)
         return yg_fail(err, YG_ECORRUPT, "record with id %llu", (unsigned long long)id);
     if (kind == YG_MLOG_NAME)
         yg_mreg_load_name(reg, (uint32_t)id, text, type, (uint32_t)interval, unit);

@@ -106,8 +106,10 @@ static uint32_t hash_series(uint32_t metric, uint32_t tagset, uint32_t type) {
 struct yg_mseries *yg_mreg_series(const struct yg_mreg *r, uint32_t id) {
     if (id >= r->series_len)
         return NULL;
-    struct yg_mseries *s = &r->series[id / YG_MREG_CHUNK][id % YG_MREG_CHUNK];
-    return s->metric == YG_MS_NONE ? NULL : s;
+    struct yg_mseries *chunk = r->series[id / YG_MREG_CHUNK];
+    if (chunk == NULL || chunk[id % YG_MREG_CHUNK].metric == YG_MS_NONE)
+        return NULL;
+    return &chunk[id % YG_MREG_CHUNK];
 }
 
 yg_str yg_mreg_tags(const struct yg_mreg *r, uint32_t tagset) {
@@ -208,16 +210,25 @@ static struct yg_mname *make_name(struct yg_mreg *r, uint32_t id, yg_str name) {
 }
 
 static void reserve_series(struct yg_mreg *r, uint32_t len) {
-    while (r->series_len < len) {
-        uint32_t id = r->series_len++;
-        if (id / YG_MREG_CHUNK >= r->series_chunks) {
-            r->series =
-                yg_realloc(YG_MS_TAG, r->series, (r->series_chunks + 1) * sizeof(*r->series));
-            r->series[r->series_chunks++] =
-                yg_calloc(YG_MS_TAG, YG_MREG_CHUNK, sizeof(struct yg_mseries));
-        }
-        r->series[id / YG_MREG_CHUNK][id % YG_MREG_CHUNK].metric = YG_MS_NONE;
+    uint32_t chunks = (uint32_t)(((uint64_t)len + YG_MREG_CHUNK - 1) / YG_MREG_CHUNK);
+    if (chunks > r->series_chunks) {
+        uint32_t cap = chunks > r->series_chunks * 2 ? chunks : r->series_chunks * 2;
+        r->series = yg_realloc(YG_MS_TAG, r->series, cap * sizeof(*r->series));
+        memset(r->series + r->series_chunks, 0, (cap - r->series_chunks) * sizeof(*r->series));
+        r->series_chunks = cap;
     }
+    r->series_len = len > r->series_len ? len : r->series_len;
+}
+
+static struct yg_mseries *series_place(struct yg_mreg *r, uint32_t id) {
+    reserve_series(r, id + 1);
+    struct yg_mseries **chunk = &r->series[id / YG_MREG_CHUNK];
+    if (*chunk == NULL) {
+        *chunk = yg_calloc(YG_MS_TAG, YG_MREG_CHUNK, sizeof(**chunk));
+        for (uint32_t i = 0; i < YG_MREG_CHUNK; i++)
+            (*chunk)[i].metric = YG_MS_NONE;
+    }
+    return &(*chunk)[id % YG_MREG_CHUNK];
 }
 
 static void insert_sorted(struct yg_mname *n, uint32_t id) {
@@ -232,8 +243,7 @@ static void insert_sorted(struct yg_mname *n, uint32_t id) {
 
 static void make_series(struct yg_mreg *r, uint32_t id, struct yg_mname *n, uint32_t tagset,
                         enum yg_metric_type type, uint32_t interval_s) {
-    reserve_series(r, id + 1);
-    struct yg_mseries *s = &r->series[id / YG_MREG_CHUNK][id % YG_MREG_CHUNK];
+    struct yg_mseries *s = series_place(r, id);
     s->metric = n->id;
     s->tagset = tagset;
     s->type = (uint8_t)type;
@@ -266,7 +276,8 @@ static uint32_t make_point_series(struct yg_mreg *r, const struct yg_point_serie
     uint32_t id = find_point_series(r, ps);
     if (id != YG_MS_NONE)
         return id;
-    if (r->series_live >= r->series_max) {
+    if (r->series_live >= r->series_max || r->series_len >= YG_MS_SERIES_ID_MAX ||
+        r->name_len >= YG_MS_NAME_ID_MAX) {
         yg_counter_add(r->refused_total, 1);
         return YG_MS_NONE;
     }

@@ -782,6 +782,26 @@ static void names_and_tags_are_listed(void **state) {
     finish(&f);
 }
 
+// Ids grow with churn and are never used twice: what is gone must not cost memory.
+static void ids_far_apart_cost_little(void **state) {
+    (void)state;
+    struct fixture f = {0};
+    start(&f);
+    apply_one(&f, "x", "a:1", YG_METRIC_COUNT, T0, 1);
+    yg_mreg_reserve(&f.ms->reg, 50000000, 1);
+    int64_t before = yg_mem_used(YG_MS_TAG);
+    apply_one(&f, "x", "a:2", YG_METRIC_COUNT, T0, 2);
+    assert_true(yg_mem_used(YG_MS_TAG) - before < 4 << 20);
+    for (int round = 0; round < 2; round++) {
+        expect(&f, "x", "[a:1] 1 10\n1700000000 1 1 1 1 1\n[a:2] 1 10\n1700000000 2 2 2 2 1\n");
+        flush(&f);
+        reopen(&f);
+    }
+    assert_int_equal(f.ms->reg.series_len, 50000001);
+    assert_true(yg_mem_used(YG_MS_TAG) < 4 << 20);
+    finish(&f);
+}
+
 // ------------------------------------------------------------ threads
 
 struct race {
@@ -853,6 +873,7 @@ int main(void) {
         cmocka_unit_test(bad_values_are_refused),
         cmocka_unit_test(retention_drops_blocks_and_series),
         cmocka_unit_test(names_and_tags_are_listed),
+        cmocka_unit_test(ids_far_apart_cost_little),
         cmocka_unit_test(readers_and_writer_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
