@@ -306,6 +306,12 @@ async function api(req, u, body) {
   if (p === '/api/v1/metrics') return { from: g.get('from'), metrics: empty ? [] : Object.keys(METRICS).sort() };
   if (p === '/api/v1/search') { const w = (g.get('q') ?? '').replace(/^metrics:/, ''); return { results: { metrics: Object.keys(METRICS).filter((x) => x.includes(w)).sort(), hosts: [] } }; }
   if (p === '/api/v2/query/timeseries') return timeseries(body.data.attributes);
+  if (p === '/api/v2/spans/events/search') {
+    const a = body.data.attributes, from = bound(a.filter.from, 0), to = bound(a.filter.to, Date.now()), match = matcher(a.filter.query);
+    const hit = traces.filter((t) => t.start >= from && t.start < to).flatMap((t) => t.spans.filter((s) => match(spanGet(t, s), `${s.name} ${s.resource}`)).map((s) => [t, s])).sort((x, y) => y[0].start + y[1].start / 1e6 - x[0].start - x[1].start / 1e6);
+    const at = Number(a.page?.cursor ?? 0), limit = a.page?.limit ?? 10;
+    return { data: hit.slice(at, at + limit).map(([t, s]) => ({ id: `${t.id}${s.id}`, type: 'spans', attributes: { start_timestamp: new Date(t.start + s.start / 1e6).toISOString(), service: s.service, operation_name: s.name, resource_name: s.resource, env: t.env, status: s.flags & 1 ? 'error' : 'ok', type: s.type, trace_id: t.id, span_id: String(s.id), custom: { duration: s.dur } } })), meta: at + limit < hit.length ? { page: { after: String(at + limit) } } : {} };
+  }
   if (p === '/api/v2/logs/events/search' || p === '/api/v2/logs/analytics/aggregate') {
     const f = body.filter ?? {}, from = bound(f.from, Date.now() - 9e5), to = bound(f.to, Date.now());
     const q = f.query ?? '*', match = matcher(q);

@@ -99,6 +99,14 @@ export function fmtFull(ms: number, digits: 's' | 'ms' = 'ms'): string {
   return `${fmtDate(ms)} ${fmtClock(ms, digits)} ${zoneName(ms)}`;
 }
 
+/** What a time's tooltip says: UTC, the page's zone, and the age. */
+export function timeTitle(ms: number, now: number): string {
+  const utc = new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC');
+  const s = Math.max(0, Math.round((now - ms) / 1000));
+  const age = s < 90 ? `${s} s` : s < 5400 ? `${Math.round(s / 60)} min` : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`;
+  return `${fmtFull(ms)}\n${utc}\n− ${age}`;
+}
+
 export function sameDay(a: number, b: number): boolean {
   const x = wall(a), y = wall(b);
   return x.y === y.y && x.mo === y.mo && x.d === y.d;

@@ -58,6 +58,13 @@ function eyes(f: Fleet, q: string): Eye[] {
   return out.filter((e) => !q || e.name.toLowerCase().includes(q.toLowerCase())).sort((a, b) => a.rank - b.rank).slice(0, 8);
 }
 
+/** Share of cold starts among the functions' invocations. */
+function Cold({ f }: { f: Fleet }): VNode {
+  const fns = f.items.filter((i) => i.kind === 'function');
+  const cold = fns.reduce((a, i) => a + i.cold, 0), hits = fns.reduce((a, i) => a + i.hits, 0);
+  return <div class="kpi c-p99k"><div class="l">{t('home.cold_starts')}</div><div class="top"><span class="v">{pctDigits(hits ? cold / hits : 0)}<small>%</small></span></div><span class="fs12 t3 under">{t('home.of_inv', { n: fmtCount(hits) })}</span></div>;
+}
+
 function Kpis({ f }: { f: Fleet }): VNode {
   const { status } = useStatus();
   const m = status?.monitors;
@@ -75,10 +82,10 @@ function Kpis({ f }: { f: Fleet }): VNode {
       <div class="kpi"><div class="l">{t('home.services')}</div><div class="top"><span class="v">{fmtInt(x.services + x.functions)}</span><span class="delta end">{silent ? t('home.silent', { n: silent }) : ''}</span></div>
         <span class="fs12 t3 under">{t('home.split', { s: x.services, f: x.functions })}</span></div>
       <div class="kpi"><div class="l">{t('home.requests')}</div><div class="top"><span class="v">{hits.v}<small>{hits.u}</small></span><span class="end"><Delta now={x.hits} before={pv?.hits} worse="none" /></span></div><Spark d={x.hits_spark} w={160} fluid /></div>
-      <div class="kpi"><div class="l">{t('home.rate')}</div><div class="top"><span class="v">{fmtRate(x.hits / secs)}<small>{t('per_s')}</small></span></div><Spark d={x.hits_spark.map((h) => h / step)} w={160} fluid /></div>
+      <div class="kpi"><div class="l">{t('home.rate')}</div><div class="top"><span class="v">{fmtRate(x.hits / secs)}<small>{t('per_s')}</small></span></div><span class="fs12 t3 under">{t('home.peak', { r: fmtRate(Math.max(0, ...x.hits_spark) / step) })}</span></div>
       <div class="kpi"><div class="l">{t('home.err_rate')}</div><div class="top"><span class="v">{pctDigits(err)}<small>%</small></span><span class="end"><Delta now={err} before={errBefore} /></span></div><Spark d={errSpark} w={160} c={err >= 0.01 ? 'var(--error)' : undefined} fluid /></div>
       <div class="kpi"><div class="l">p95</div><div class="top"><span class="v">{x.p95_ns === null ? '–' : <>{p95.v}<small>{p95.u}</small></>}</span><span class="end"><Delta now={x.p95_ns} before={pv?.p95_ns} /></span></div><Spark d={x.p95_spark} w={160} fluid /></div>
-      <div class="kpi c-p99k"><div class="l">p99</div><div class="top"><span class="v">{x.p99_ns === null ? '–' : <>{p99.v}<small>{p99.u}</small></>}</span></div><span class="fs12 t3 under">p50 {fmtDur(x.p50_ns)}</span></div>
+      {x.functions ? <Cold f={f} /> : <div class="kpi c-p99k"><div class="l">p99</div><div class="top"><span class="v">{x.p99_ns === null ? '–' : <>{p99.v}<small>{p99.u}</small></>}</span></div><span class="fs12 t3 under">p50 {fmtDur(x.p50_ns)}</span></div>}
     </div></section>
   );
 }
@@ -233,7 +240,7 @@ function FleetCells({ f, items, by }: { f: Fleet; items: FleetItem[]; by: 'err' 
 }
 
 function FleetCard({ f, q, v }: { f: Fleet; q: string; v: View }): VNode {
-  const viz = v.params.viz === 'cells' ? 'cells' : 'table';
+  const viz = (v.params.viz ?? (f.items.length > 60 ? 'cells' : 'table')) === 'cells' ? 'cells' : 'table';
   const by = v.params.by === 'p95' ? 'p95' : 'err';
   const items = f.items.filter((i) => (!q || i.name.toLowerCase().includes(q.toLowerCase())) && (!v.service || i.name === v.service));
   return (
@@ -241,7 +248,7 @@ function FleetCard({ f, q, v }: { f: Fleet; q: string; v: View }): VNode {
       <div class="card-h fleethead"><h2 id="h-fleet">{t('home.fleet')}</h2><span class="sub">{t('home.fleet_sub', { n: fmtInt(items.length) })}</span><span class="end" />
         {viz === 'cells' ? <><span class="seg sm" role="group" aria-label={t('home.colour_by')}><button type="button" aria-pressed={by === 'err'} onClick={() => setParams({ by: null }, true)}>{t('home.err_rate')}</button><button type="button" aria-pressed={by === 'p95'} onClick={() => setParams({ by: 'p95' }, true)}>p95</button></span>
           <span class="legend hide-narrow"><span>{by === 'err' ? '0 %' : '0 ms'} <span class="scale" aria-hidden="true">{[1, 2, 3, 4, 5, 6, 7].map((i) => <i key={i} class={`h${i}`} />)}</span> {by === 'err' ? '≥ 5 %' : fmtDur(Math.max(...items.map((i) => i.p95_ns ?? 0)))}</span></span></> : null}
-        <span class="seg sm" role="group" aria-label={t('view')}><button type="button" aria-pressed={viz === 'table'} onClick={() => setParams({ viz: null })}>{t('home.table')}</button><button type="button" aria-pressed={viz === 'cells'} onClick={() => setParams({ viz: 'cells' })}>{t('home.cells')}</button></span></div>
+        <span class="seg sm" role="group" aria-label={t('view')}><button type="button" aria-pressed={viz === 'table'} onClick={() => setParams({ viz: 'table' })}>{t('home.table')}</button><button type="button" aria-pressed={viz === 'cells'} onClick={() => setParams({ viz: 'cells' })}>{t('home.cells')}</button></span></div>
       {items.length === 0 ? <Empty icon="filter" title={t('home.no_match')} acts={<button class="btn sm" type="button" onClick={() => setParams({ q: null, service: null, env: null })}>{t('drop_filters')}</button>} />
         : viz === 'cells' ? <FleetCells f={f} items={items} by={by} /> : <FleetTable f={f} items={items} />}
     </section>

@@ -9,7 +9,8 @@ import { useKeys } from '../lib/keys';
 import { entryState, href, setEntryState, setParams } from '../lib/router';
 import { highlightWords, parseSearch, scoped, toggleTerm } from '../lib/search';
 import { assignSlots, slotVar } from '../lib/slots';
-import { fmtClock, fmtDay, fmtFull, sameDay, UNIT_MS } from '../lib/time';
+import { serverNow } from '../lib/boot';
+import { fmtClock, fmtDay, fmtFull, sameDay, timeTitle, UNIT_MS } from '../lib/time';
 import { decodeTrace, FLAG } from '../lib/traceblock';
 import { useView, zoomTo, type View } from '../lib/view';
 import { FacetColumn, facetValues, termCount, useFacets } from '../ui/facets';
@@ -165,7 +166,7 @@ function LogList({ rows, cols, words, sort, more, loading }: { rows: LogEvent[];
     const i = rows.findIndex((r) => r.id === sel);
     if (i >= 0) setCur(i);
   }, [sel]);
-  const now = Date.now();
+  const now = serverNow();
   const focus = (i: number): void => document.getElementById(`log-${i}`)?.scrollIntoView({ block: 'nearest' });
   const move = (d: number): void => {
     const i = Math.max(0, Math.min(rows.length - 1, cur + d));
@@ -202,7 +203,7 @@ function LogList({ rows, cols, words, sort, more, loading }: { rows: LogEvent[];
           const ms = Date.parse(r.attributes.timestamp), kind = logKind(r.attributes.status);
           return (
             <tr key={r.id} id={`log-${i}`} class={`lv-${kind} ${r.id === sel ? 'sel' : ''} ${i === cur ? 'is-cur' : ''}`} aria-selected={r.id === sel} onClick={() => open(i)}>
-              <td class="t2">{sameDay(ms, now) ? '' : `${fmtDay(ms)} `}{fmtClock(ms, 'ms')}</td><td class="c-st"><St k={kind} bare word={r.attributes.status} /></td>
+              <td class="t2" title={timeTitle(ms, now)}>{sameDay(ms, now) ? '' : `${fmtDay(ms)} `}{fmtClock(ms, 'ms')}</td><td class="c-st"><St k={kind} bare word={r.attributes.status} /></td>
               {cols.map((c) => <td class="c-extra t2" key={c}>{String(attrOf(r, c) ?? '')}</td>)}
               <td class="msg"><div class="cut"><Marked text={r.attributes.message ?? ''} words={words} /></div></td>
             </tr>);

@@ -2,23 +2,25 @@
 // Traces: facets, duration over time, percentiles, and the list of whole traces sorted by duration, spans, errors or start.
 import type { VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { postJson, useQuery, Y, type TraceRow, type TraceSearch } from '../lib/api';
-import { fmtCount, fmtDur, fmtInt, pctDigits } from '../lib/format';
-import { t } from '../lib/i18n';
-import { useKeys } from '../lib/keys';
-import { entryState, go, here, href, setEntryState, setParams } from '../lib/router';
-import { scoped } from '../lib/search';
-import { assignSlots, slotVar } from '../lib/slots';
-import { fmtClock, fmtDay, sameDay } from '../lib/time';
-import { linkTo } from '../lib/url';
-import { useView, type View } from '../lib/view';
-import { FacetColumn, facetValues, termCount, useFacets } from '../ui/facets';
-import { Frame } from '../ui/frame';
-import { HeatMap, HeatScale } from '../ui/heat';
-import { Icon, St } from '../ui/icon';
-import { QueryBar, searchSource } from '../ui/querybar';
-import { Await, Empty, SkeletonRows } from '../ui/states';
-import { toast } from '../ui/toast';
+import { serverNow } from '../../lib/boot';
+import { postJson, useQuery, Y, type TraceRow, type TraceSearch } from '../../lib/api';
+import { fmtCount, fmtDur, fmtInt, pctDigits } from '../../lib/format';
+import { t } from '../../lib/i18n';
+import { useKeys } from '../../lib/keys';
+import { entryState, go, here, href, setEntryState, setParams } from '../../lib/router';
+import { scoped } from '../../lib/search';
+import { assignSlots, slotVar } from '../../lib/slots';
+import { fmtClock, fmtDay, sameDay, timeTitle } from '../../lib/time';
+import { linkTo } from '../../lib/url';
+import { useView, type View } from '../../lib/view';
+import { FacetColumn, facetValues, termCount, useFacets } from '../../ui/facets';
+import { Frame } from '../../ui/frame';
+import { HeatMap, HeatScale } from '../../ui/heat';
+import { Icon, St } from '../../ui/icon';
+import { QueryBar, searchSource } from '../../ui/querybar';
+import { Await, Empty, SkeletonRows } from '../../ui/states';
+import { toast } from '../../ui/toast';
+import { SpanList, useSpans } from './spans';
 
 const SORTS = ['duration', 'spans', 'start', 'errors'];
 const PAGE = 50;
@@ -52,7 +54,7 @@ function List({ rows, v, sort, more, loading }: { rows: TraceRow[]; v: View; sor
   const most = Math.max(1, ...rows.map((r) => r.span_count));
   const [cur, setCur] = useState(() => entryState<number>('row') ?? -1);
   const scroll = useRef<HTMLDivElement>(null);
-  const now = Date.now();
+  const now = serverNow();
   const select = (n: number): void => {
     const i = Math.max(0, Math.min(rows.length - 1, n));
     setCur(i);
@@ -93,7 +95,7 @@ function List({ rows, v, sort, more, loading }: { rows: TraceRow[]; v: View; sor
           const ms = startMs(r);
           return (
             <tr key={r.trace_id} id={`tr-${i}`} class={i === cur ? 'sel is-cur' : ''} aria-selected={i === cur} onClick={(e) => { if (!(e.target as Element).closest('a')) open(i); }}>
-              <td class="c-start t2">{sameDay(ms, now) ? '' : `${fmtDay(ms)} `}{fmtClock(ms, 'ms')}</td>
+              <td class="c-start t2" title={timeTitle(ms, now)}>{sameDay(ms, now) ? '' : `${fmtDay(ms)} `}{fmtClock(ms, 'ms')}</td>
               <td class="c-root"><a class="rowlink" href={href(`/trace/${r.trace_id}`)}><i class="sw" style={{ background: slotVar(slots.get(r.root.service)) }} />{r.root.resource || r.root.name} {r.root.resource !== r.root.service ? <span class="t3 hide-narrow">{r.root.service}</span> : null}</a></td>
               <td class="c-dur"><span class="durcell"><span>{fmtDur(r.duration_ns)}</span><span class="track"><i style={{ width: `${(r.duration_ns / longest) * 100}%` }} />{r.cold_ns ? <i class="hatchbar" style={{ width: `${(r.cold_ns / longest) * 100}%` }} /> : null}</span></span></td>
               <td class="num c-sp">{key === 'spans' ? <span class="spbar" style={{ '--p': String(r.span_count / most) }}>{fmtInt(r.span_count)}</span> : fmtInt(r.span_count)}<span class="only-narrow"> {t('tr.spans_word')}</span></td>
@@ -140,7 +142,9 @@ export default function Traces(): VNode {
   const [sheet, setSheet] = useState(false);
   const body = { q: full, from: v.range.from_ms, to: v.range.to_ms, sort, limit: PAGE, min_duration_ns: dmin, max_duration_ns: dmax, summary: true };
   const qkey = `traces|${full}|${sort}|${dmin}|${dmax}|${v.key}`;
-  const res = useQuery(qkey, (s) => postJson<TraceSearch>(`${Y}/traces/search`, body, s));
+  const single = v.params.viz === 'spans';
+  const spans = useSpans(full, v, single);
+  const res = useQuery(single ? null : qkey, (s) => postJson<TraceSearch>(`${Y}/traces/search`, body, s));
   const [extra, setExtra] = useState<{ key: string; rows: TraceRow[]; cursor: string | null }>({ key: '', rows: [], cursor: null });
   const [loadingMore, setLoadingMore] = useState(false);
   const facets = useFacets('spans', full, v);
@@ -155,14 +159,14 @@ export default function Traces(): VNode {
       .catch((e: Error) => toast(e.message)).finally(() => setLoadingMore(false));
   } : null;
   const source = searchSource('spans', () => (facets.data?.facets ?? []).map((f) => f.key), (k, p, s) => facetValues('spans', k, v, p, s));
-  const s = res.data?.summary;
+  const s = single ? undefined : res.data?.summary;
   const setQ = (x: string): void => setParams({ q: x });
   const pct = (label: string, ns: number | undefined): VNode => (
     <button type="button" disabled={!ns} title={t('tr.at_least', { d: fmtDur(ns) })} onClick={() => ns && setParams({ dmin: String(Math.floor(ns / 1e6)), dmax: null })}><span class="l">{label}</span><b>{fmtDur(ns)}</b></button>);
   return (
-    <Frame v={v} page="traces" title={t('nav.traces')} fixed busy={res.loading && res.late}
+    <Frame v={v} page="traces" title={t('nav.traces')} fixed busy={(res.loading && res.late) || (spans.loading && spans.late)}
       query={<QueryBar value={q} source={source} onSubmit={setQ} placeholder={t('tr.find')} />}
-      statusRight={res.data ? `${t('scanned', { n: fmtCount(res.data.scanned.rows), s: ((res.elapsed ?? 0) / 1000).toFixed(2) })} · ${res.data.partial ? t('partial') : t('complete')}` : ''}>
+      statusRight={!single && res.data ? `${t('scanned', { n: fmtCount(res.data.scanned.rows), s: ((res.elapsed ?? 0) / 1000).toFixed(2) })} · ${res.data.partial ? t('partial') : t('complete')}` : ''}>
       <div class="split">
         <FacetColumn track="spans" q={q} fullQ={full} v={v} facets={facets} onQuery={setQ} sheet={sheet} onClose={() => setSheet(false)} />
         <div class="main">
@@ -178,18 +182,19 @@ export default function Traces(): VNode {
               <button type="button" onClick={() => setParams({ sort: '-errors' })}><span class="l">{t('tr.with_err')}</span><b>{pctDigits(s.count ? s.errors / s.count : 0)} %</b></button>
             </div>) : null}
           <div class="listbar">
-            <span class="fs12 t2 nowrap" aria-live="polite"><b class="strong">{res.data ? fmtInt(res.data.matched) : '…'}</b> {t('tr.n_traces')}</span>
-            <span class="seg sm hide-narrow" role="group" aria-label={t('keys.sort')}>
+            <span class="seg sm" role="group" aria-label={t('tr.rows')}><button type="button" aria-pressed={!single} onClick={() => setParams({ viz: null })}>{t('nav.traces')}</button><button type="button" aria-pressed={single} onClick={() => setParams({ viz: 'spans', sort: null, dmin: null, dmax: null })}>{t('tr.spans')}</button></span>
+            {single ? <span class="fs12 t2 nowrap hide-narrow">{t('tr.newest')}</span> : <span class="fs12 t2 nowrap" aria-live="polite"><b class="strong">{res.data ? fmtInt(res.data.matched) : '…'}</b> {t('tr.n_traces')}</span>}
+            {single ? null : <span class="seg sm hide-narrow" role="group" aria-label={t('keys.sort')}>
               {SORTS.map((k) => <button key={k} type="button" aria-pressed={sort.replace(/^-/, '') === k} onClick={() => setParams({ sort: sortValue(`-${k}`) })}>{t(`tr.sort_${k}`)}</button>)}
-            </span>
+            </span>}
             {dmin || dmax ? <span class="chip"><span class="k">{t('tr.duration')}&nbsp;</span>{dmin ? `≥ ${fmtDur(dmin)}` : ''}{dmin && dmax ? ' ' : ''}{dmax ? `< ${fmtDur(dmax)}` : ''}<button type="button" aria-label={t('tr.drop_duration')} onClick={() => setParams({ dmin: null, dmax: null })}><Icon n="close" cls="s12" /></button></span> : null}
             <span class="end" />
-            <button class="btn quiet sm hide-narrow" type="button" onClick={() => downloadCsv(rows)}><Icon n="download" cls="s14" />CSV</button>
+            {single ? null : <button class="btn quiet sm hide-narrow" type="button" onClick={() => downloadCsv(rows)}><Icon n="download" cls="s14" />CSV</button>}
             <button class="btn sm only-narrow" type="button" onClick={() => setSheet(true)}><Icon n="filter" cls="s14" />{t('filters_n', { n: termCount(q) })}</button>
           </div>
-          <Await q={res} skeleton={<SkeletonRows rows={18} cols={[96, 0, 140, 60, 60]} />}>
+          {single ? <SpanList res={spans} q={full} v={v} /> : <Await q={res} skeleton={<SkeletonRows rows={18} cols={[96, 0, 140, 60, 60]} />}>
             {(d) => (d.data.length === 0 ? <NoMatch v={v} q={q} /> : <List key={qkey} rows={rows} v={v} sort={sort} more={more} loading={loadingMore} />)}
-          </Await>
+          </Await>}
         </div>
       </div>
     </Frame>
