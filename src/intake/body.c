@@ -30,7 +30,8 @@ static bool form_of(yg_str type, enum yg_intake_form *ret_form) {
             *ret_form = types[i].form;
             return true;
         }
-    return false;
+    *ret_form = YG_FORM_JSON;
+    return yg_str_ends(type, YG_STR("+json"));
 }
 
 bool yg_door_form(struct yg_http_request *req, const struct yg_door *door,
@@ -41,10 +42,11 @@ bool yg_door_form(struct yg_http_request *req, const struct yg_door *door,
     bool known = form_of(media_type(yg_http_header(req, "content-type")), &form);
     if (!known && !any)
         return false;
-    if (form == YG_FORM_UNKNOWN)
-        form = door->form_default;
-    else if ((door->forms & YG_DOOR_FORMS(form)) == 0)
+    bool taken = form == YG_FORM_UNKNOWN || (door->forms & YG_DOOR_FORMS(form)) != 0;
+    if (!taken && !any)
         return false;
+    if (form == YG_FORM_UNKNOWN || !taken)
+        form = door->form_default;
     *ret_form = form;
     return yg_encoding_parse(yg_http_header(req, "content-encoding"), &encoding);
 }

@@ -191,6 +191,7 @@ int main(int argc, char **argv) {
     make_segment(YG_TRACK_EVENTS, 1, false, "one-row");
     make_wal();
     seed_packed();
+    seed_mblock();
     DIR *d = opendir(argv[2]);
     if (d == NULL)
         return 1;

@@ -11,5 +11,6 @@ void seed_file(const char *target, const char *name, yg_str content);
 // With a first byte that chooses the target's variant.
 void seed_variant(const char *target, const char *name, char variant, yg_str content);
 void seed_packed(void); // bodies in every content encoding
+void seed_mblock(void); // a metric block file
 
 #endif
