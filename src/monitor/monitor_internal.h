@@ -52,6 +52,15 @@ yg_rc yg_monitor_run(struct yg_store *store, const struct yg_monitor_def *def, i
 yg_rc yg_group_tags_parse(yg_str group, struct yg_arena *arena, struct yg_tag **ret_tags,
                           uint32_t *ret_count, struct yg_err *err) YG_MUST_USE;
 
+// ---- sample.c: the newest event of a group in the window, for {{log.message}} and its like. None
+// when the monitor is not over events or nothing is found; a search that fails gives none, too.
+void yg_monitor_sample(struct yg_store *store, const struct yg_monitor_def *def,
+                       const struct yg_tag *group, uint32_t group_count, int64_t from_ns,
+                       int64_t to_ns, struct yg_arena *arena, const struct yg_tag **ret_sample,
+                       uint32_t *ret_count);
+// Whether a template speaks of an event at all.
+bool yg_wants_sample(yg_str text);
+
 // ---- state.c: the state machine of one group, pure
 enum yg_step_kind {
     YG_STEP_NONE,   // nothing to tell

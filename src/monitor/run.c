@@ -172,6 +172,10 @@ static yg_rc plan_messages(struct work *w, struct yg_arena *arena, struct plan *
     n.last_triggered_ns = p->rec.last_triggered_ns;
     n.cycle = p->rec.cycle;
     t->kind = yg_str_c(yg_notice_transition(&n));
+    bool trouble = n.to == YG_STATE_ALERT || n.to == YG_STATE_WARN;
+    if (trouble && w->ms->store && (yg_wants_sample(n.message) || yg_wants_sample(n.name)))
+        yg_monitor_sample(w->ms->store, w->m->def, n.group_tags, n.group_tag_count,
+                          n.window_from_ns, n.window_to_ns, arena, &n.sample, &n.sample_count);
     return yg_notice_messages(w->ms->meta, &n, silent_reason(w->m), arena, &t->messages,
                               &t->message_count, err);
 }

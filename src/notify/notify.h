@@ -37,6 +37,11 @@ struct yg_notice {
     uint32_t scope_tag_count;        // them
 
     const char *audit; // not NULL: the monitor itself "was changed", no change of state
+    // One matching event: "message", "service", "attributes.http.url", "tags.env" → {{log.message}}
+    // …
+    const struct yg_tag *sample;
+    uint32_t sample_count;
+
     enum yg_monitor_state from, to;
     bool is_repeat;
     bool has_value;

@@ -99,6 +99,25 @@ static yg_str duration_s(const struct yg_notice *n, struct yg_arena *arena) {
                            (long long)((n->at_ns - n->first_triggered_ns) / YG_NS_PER_S));
 }
 
+// {{log.attributes.k}}, {{span.tags.[dot.key]}}: from the sample, whatever the event is called.
+static bool sample_value(const struct yg_notice *n, yg_str name, struct yg_arena *arena,
+                         yg_str *ret_value) {
+    static const char *const roots[] = {"log.", "span.", "event.", "rum."};
+    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+        yg_str root = yg_str_c(roots[i]);
+        if (!yg_str_starts(name, root))
+            continue;
+        yg_str path = yg_str_sub(name, root.len, name.len);
+        size_t open = yg_str_find_char(path, '[', 0);
+        if (open != SIZE_MAX && path.ptr[path.len - 1] == ']')
+            path = yg_arena_printf(arena, "%.*s%.*s", (int)open, path.ptr,
+                                   YG_STR_FMT(yg_str_sub(path, open + 1, path.len - open - 2)));
+        *ret_value = tag_values(n->sample, n->sample_count, path, arena);
+        return true;
+    }
+    return false;
+}
+
 static yg_str lookup(const struct yg_notice *n, yg_str name, struct yg_arena *arena) {
     if (yg_str_eq_c(name, "value"))
         return number(n->value, n->has_value, arena, false);
@@ -124,7 +143,9 @@ static yg_str lookup(const struct yg_notice *n, yg_str name, struct yg_arena *ar
         return duration_s(n, arena);
     if (yg_str_eq_c(name, "priority") && n->priority)
         return yg_arena_printf(arena, "P%lld", (long long)n->priority);
-    yg_str key;
+    yg_str key, sampled;
+    if (sample_value(n, name, arena, &sampled))
+        return sampled;
     if (tag_key(name, &key))
         return group_value(n, key, arena);
     return (yg_str){"", 0};

@@ -72,6 +72,21 @@ static void variables(void **state) {
     check("open {{value", "open {{value");
 }
 
+static void a_matching_event(void **state) {
+    (void)state;
+    static const struct yg_tag sample[] = {
+        {YG_STR_INIT("message"), YG_STR_INIT("boom")},
+        {YG_STR_INIT("attributes.http.code"), YG_STR_INIT("500")},
+        {YG_STR_INIT("tags.a.b"), YG_STR_INIT("v")}};
+    struct yg_notice n = alert();
+    check_notice(&n, "<{{log.message}}>", "<>"); // no event: empty
+    n.sample = sample;
+    n.sample_count = 3;
+    check_notice(&n, "{{log.message}} {{span.attributes.http.code}} {{event.tags.[a.b]}}{{log.no}}",
+                 "boom 500 v");
+    check_notice(&n, "{{#is_match \"log.message\" \"oo\"}}y{{/is_match}}", "y");
+}
+
 static void state_blocks(void **state) {
     (void)state;
     const char *all = "{{#is_alert}}A{{/is_alert}}{{#is_warning}}W{{/is_warning}}"
@@ -282,6 +297,7 @@ int main(void) {
                                        cmocka_unit_test(handles),
                                        cmocka_unit_test(expressions_and_times),
                                        cmocka_unit_test(titles_and_repeats),
-                                       cmocka_unit_test(anything_renders)};
+                                       cmocka_unit_test(anything_renders),
+                                       cmocka_unit_test(a_matching_event)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
