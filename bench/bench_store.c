@@ -29,8 +29,8 @@ static void must(yg_rc rc, const struct yg_err *err) {
     } while (0)
 
 static void set(struct yg_batch *b, const char *name, const char *fmt, uint64_t v) {
-    DO(yg_batch_set_str(b, yg_str_c(name), yg_arena_printf(b->arena, "%s%llu", fmt,
-                                                           (unsigned long long)v), err));
+    DO(yg_batch_set_str(b, yg_str_c(name),
+                        yg_arena_printf(b->arena, "%s%llu", fmt, (unsigned long long)v), err));
 }
 
 static int64_t now_ns;
@@ -72,8 +72,8 @@ static void put_log(struct yg_batch *b, uint64_t nth) {
     set(b, YG_COL_SOURCE, "lambda", 0);
     set(b, YG_COL_STATUS, "info", nth % 3);
     set(b, YG_COL_TAGS, "env:prod,team:booking,version:", nth % 10);
-    set(b, YG_COL_MESSAGE, "request handled for user with a body that is some ninety bytes long in all ",
-        rnd());
+    set(b, YG_COL_MESSAGE,
+        "request handled for user with a body that is some ninety bytes long in all ", rnd());
     DO(yg_batch_set_id(b, YG_STR(YG_COL_TRACE_ID), (yg_id128){0x6789, rnd()}, err));
     set(b, "@lambda.request_id", "f7a1c9d2-0000-4444-8888-", rnd());
     set(b, "@user.id", "user-", rnd() % 5000);

@@ -40,7 +40,8 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS marks(shard INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS segments(id INTEGER PRIMARY KEY, track INTEGER NOT NULL,"
     " day INTEGER NOT NULL, level INTEGER NOT NULL, rows INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, granules INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, granules INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time "
+    "INTEGER NOT NULL,"
     " max_sequence INTEGER NOT NULL, state TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS trace_versions(trace_id BLOB PRIMARY KEY,"
     " version INTEGER NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;"
@@ -50,8 +51,8 @@ static yg_rc check_schema(struct yg_catalog *c, struct yg_err *err) {
     char version[16];
     YG_TRY(yg_catalog_get(c, "schema", version, sizeof(version), err));
     if (strcmp(version, SCHEMA_VERSION) != 0)
-        return yg_fail(err, YG_ECORRUPT, "%s: schema %s, this build reads " SCHEMA_VERSION,
-                       c->path, version);
+        return yg_fail(err, YG_ECORRUPT, "%s: schema %s, this build reads " SCHEMA_VERSION, c->path,
+                       version);
     return YG_OK;
 }
 
@@ -59,8 +60,8 @@ yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog, struct 
     struct yg_catalog *c = yg_calloc(YG_MEM_STORE, 1, sizeof(*c));
     c->path = yg_strndup(YG_MEM_STORE, path, strlen(path));
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
-    yg_rc rc = sqlite3_open_v2(path, &c->db, flags, NULL) == SQLITE_OK ? YG_OK
-                                                                       : fail(c, "open", err);
+    yg_rc rc =
+        sqlite3_open_v2(path, &c->db, flags, NULL) == SQLITE_OK ? YG_OK : fail(c, "open", err);
     if (rc == YG_OK)
         rc = exec(c, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", err);
     if (rc == YG_OK)
@@ -99,9 +100,9 @@ static yg_rc insert_segments(struct yg_catalog *c, const struct yg_catalog_publi
     for (uint32_t i = 0; i < p->segment_count && rc == YG_OK; i++) {
         const struct yg_catalog_segment *s = &p->segments[i];
         const int64_t values[SEGMENT_NUMBERS] = {
-            (int64_t)s->id,    (int64_t)s->track,   s->day,         (int64_t)s->level,
-            (int64_t)s->rows,  (int64_t)s->bytes,   s->granules,    s->min_time_ns,
-            s->max_time_ns,    (int64_t)s->max_sequence};
+            (int64_t)s->id,   (int64_t)s->track,       s->day,      (int64_t)s->level,
+            (int64_t)s->rows, (int64_t)s->bytes,       s->granules, s->min_time_ns,
+            s->max_time_ns,   (int64_t)s->max_sequence};
         for (int k = 0; k < SEGMENT_NUMBERS; k++)
             (void)sqlite3_bind_int64(st, k + 1, values[k]);
         rc = step_done(c, st, err);
@@ -252,8 +253,8 @@ static yg_rc one_number(struct yg_catalog *c, const char *sql, uint64_t *ret_val
 
 yg_rc yg_catalog_marks(struct yg_catalog *c, uint64_t *ret_rows, uint64_t *ret_metrics,
                        struct yg_err *err) {
-    YG_TRY(one_number(c, "SELECT coalesce(min(sequence),0) FROM marks WHERE shard>=0", ret_rows,
-                      err));
+    YG_TRY(
+        one_number(c, "SELECT coalesce(min(sequence),0) FROM marks WHERE shard>=0", ret_rows, err));
     return one_number(c, "SELECT coalesce(min(sequence),0) FROM marks WHERE shard<0", ret_metrics,
                       err);
 }
@@ -275,8 +276,7 @@ yg_rc yg_catalog_get(struct yg_catalog *c, const char *key, char *out, size_t ca
     return rc;
 }
 
-yg_rc yg_catalog_set(struct yg_catalog *c, const char *key, const char *value,
-                     struct yg_err *err) {
+yg_rc yg_catalog_set(struct yg_catalog *c, const char *key, const char *value, struct yg_err *err) {
     sqlite3_stmt *st;
     YG_TRY(prepare(c, "INSERT OR REPLACE INTO meta VALUES(?,?)", &st, err));
     (void)sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);

@@ -41,7 +41,8 @@ struct yg_catalog_publication {
     const char *checkpoint; // file of open traces at low_water, or ""
 };
 
-yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog,
+                      struct yg_err *err) YG_MUST_USE;
 void yg_catalog_close(struct yg_catalog *c);
 yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publication *p,
                          struct yg_err *err) YG_MUST_USE;

@@ -12,8 +12,7 @@ static yg_rc no_memory(struct yg_err *err) {
     return yg_fail(err, YG_ENOMEM, "the store's memory for building columns is used up");
 }
 
-struct yg_columns *yg_columns_create(enum yg_track track, enum yg_mem_tag tag,
-                                     size_t limit_bytes) {
+struct yg_columns *yg_columns_create(enum yg_track track, enum yg_mem_tag tag, size_t limit_bytes) {
     struct yg_arena *arena = yg_arena_create(tag, limit_bytes);
     struct yg_columns *cs = YG_NEW(arena, struct yg_columns);
     if (cs == NULL) {
@@ -154,8 +153,7 @@ static yg_rc make_plain(struct yg_columns *cs, struct yg_column *c, struct yg_er
 }
 
 static bool wants_plain(const struct yg_column *c) {
-    return c->interned && c->count >= PLAIN_CHECK_VALUES &&
-           c->dict_count > c->count / 4 * 3;
+    return c->interned && c->count >= PLAIN_CHECK_VALUES && c->dict_count > c->count / 4 * 3;
 }
 
 static yg_rc add_coded(struct yg_columns *cs, struct yg_column *c,
@@ -260,7 +258,9 @@ void yg_column_add_id(struct yg_columns *cs, uint32_t col, uint32_t row, yg_id12
 
 // Rows are numbered here, whatever a client calls its attributes; the store's own trace rows come
 // with numbers of theirs.
-static bool own_numbers(const struct yg_columns *cs) { return cs->track == YG_TRACK_TRACES; }
+static bool own_numbers(const struct yg_columns *cs) {
+    return cs->track == YG_TRACK_TRACES;
+}
 
 static bool skipped(const struct yg_columns *cs, const struct yg_batch_col *c) {
     return c->count == 0 || (!own_numbers(cs) && yg_str_eq_c(c->name, YG_COL_SEQ));
@@ -294,8 +294,7 @@ yg_rc yg_columns_want_parts(struct yg_columns *cs, const struct yg_columns_part 
     struct yg_column *time = &cs->cols[unused];
     uint32_t missing = 0;
     for (uint32_t p = 0; p < part_count; p++) {
-        const struct yg_batch_col *t =
-            yg_batch_find(parts[p].batch, YG_STR(YG_COL_TIME), YG_T_I64);
+        const struct yg_batch_col *t = yg_batch_find(parts[p].batch, YG_STR(YG_COL_TIME), YG_T_I64);
         if (t == NULL || t->count < parts[p].batch->row_count)
             missing += parts[p].row_count;
     }

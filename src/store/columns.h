@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to the store room: rows in columns, gathered from batches or segments, ready to be encoded.
+// Private to the store room: rows in columns, gathered from batches or segments, ready to be
+// encoded.
 //
 // Filling has three steps, so that every array is allocated once at its final size: want() for each
 // source column, alloc(), then add_*() for each source in the order in which rows are to stand.
@@ -19,7 +20,7 @@ struct yg_column {
     uint32_t count; // present values; value k belongs to row rows[k], rows ascend
     uint32_t cap;   // wanted
     uint32_t *rows;
-    bool interned;  // STR, JSON: codes into dict, else strs
+    bool interned; // STR, JSON: codes into dict, else strs
     uint32_t *codes;
     yg_str *dict;
     uint32_t *dict_hash;

@@ -73,7 +73,8 @@ struct trace_slot {
 };
 
 static int by_first(const void *a, const void *b) {
-    const struct trace_slot *x = *(struct trace_slot *const *)a, *y = *(struct trace_slot *const *)b;
+    const struct trace_slot *x = *(struct trace_slot *const *)a,
+                            *y = *(struct trace_slot *const *)b;
     if (x->first_ns != y->first_ns)
         return x->first_ns < y->first_ns ? -1 : 1;
     return x->used < y->used ? -1 : x->used > y->used;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to the store room: the segment format, its writer and its one reader for memory and files.
-// By byte offset: docs/formats/segment.md.
+// Private to the store room: the segment format, its writer and its one reader for memory and
+// files. By byte offset: docs/formats/segment.md.
 #ifndef YG_STORE_SEGMENT_H
 #define YG_STORE_SEGMENT_H
 
@@ -41,8 +41,8 @@ _Static_assert(sizeof(struct yg_seg_header) == YG_SEG_HEADER_BYTES, "segment hea
 // Chunk header, 16 B, then stored_bytes of payload.
 struct yg_seg_chunk {
     uint8_t encoding;
-    uint8_t flags; // YG_CHUNK_F_*
-    uint16_t rows; // of the granule (0 in dictionary chunks)
+    uint8_t flags;      // YG_CHUNK_F_*
+    uint16_t rows;      // of the granule (0 in dictionary chunks)
     uint32_t raw_bytes; // values before compression
     uint32_t stored_bytes;
     uint32_t crc32c; // of the 12 bytes before and the payload
@@ -83,12 +83,12 @@ _Static_assert(sizeof(struct yg_seg_footer) == YG_SEG_FOOTER_BYTES, "segment foo
 
 // Directory entry of one column in one granule, 32 B.
 struct yg_seg_entry {
-    uint64_t offset; // of the chunk header
+    uint64_t offset;       // of the chunk header
     uint32_t stored_bytes; // with its header
-    uint16_t count;  // present values
+    uint16_t count;        // present values
     uint8_t encoding;
-    uint8_t flags;   // YG_ENTRY_F_*
-    int64_t min;     // I64, BOOL: value; F64: bits
+    uint8_t flags; // YG_ENTRY_F_*
+    int64_t min;   // I64, BOOL: value; F64: bits
     int64_t max;
 };
 _Static_assert(sizeof(struct yg_seg_entry) == 32, "directory entry is 32 bytes");
@@ -214,8 +214,8 @@ struct yg_segment {
     int64_t min_time_ns;
     int64_t max_time_ns;
     bool in_memory;
-    char *path;       // files
-    struct yg_buf mem; // memory segments
+    char *path;           // files
+    struct yg_buf mem;    // memory segments
     pthread_mutex_t lock; // loading of directory and dictionaries
     _Atomic bool loaded;
     int fd; // −1 while loaded: too many are open, each read opens the file
@@ -224,9 +224,9 @@ struct yg_segment {
     _Atomic int64_t used_mono_ns;
     uint64_t max_sequence; // newest WAL frame inside
     uint32_t shard;
-    bool cut; // stands before a flush's cut: goes to files next
+    bool cut;                  // stands before a flush's cut: goes to files next
     _Atomic uint64_t *damaged; // counts damaged chunks; may be NULL
-    bool unlink_at_end;    // dead file: removed with the last reference
+    bool unlink_at_end;        // dead file: removed with the last reference
 };
 
 // A memory segment over bytes made by a plain writer. Loaded at once.

@@ -33,8 +33,8 @@ static const struct yg_seg_entry *entry_of(const struct seg_block *b, uint32_t c
         out->field = to;                                                                           \
     } while (0)
 
-static yg_rc vec_of_values(const struct yg_seg_values *v, enum yg_type type,
-                           struct yg_arena *arena, struct yg_vec *out, struct yg_err *err) {
+static yg_rc vec_of_values(const struct yg_seg_values *v, enum yg_type type, struct yg_arena *arena,
+                           struct yg_vec *out, struct yg_err *err) {
     *out = (struct yg_vec){.type = type, .present = v->present, .dict = v->dict};
     if (v->present == NULL) {
         out->codes = v->codes;
@@ -250,8 +250,8 @@ yg_rc yg_columns_add_segment(struct yg_columns *cs, struct yg_segment *seg, cons
     j.sel = yg_alloc(YG_MEM_STORE, sizeof(*j.sel) * YG_GRANULE_ROWS);
     uint32_t kept = 0;
     for (uint32_t r = 0; r < rows; r++)
-        j.row_map[r] = keep == NULL || yg_bits_get(keep, r) ? cs->row_count + kept++
-                                                             : YG_COLUMN_NONE;
+        j.row_map[r] =
+            keep == NULL || yg_bits_get(keep, r) ? cs->row_count + kept++ : YG_COLUMN_NONE;
     struct yg_arena *scratch = yg_arena_create(YG_MEM_STORE, (size_t)2 << 30);
     yg_rc rc = join_segment(&j, scratch, err);
     yg_arena_destroy(scratch);

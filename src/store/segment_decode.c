@@ -133,8 +133,7 @@ static yg_rc load_dict(const struct place *p, const struct yg_seg_dict_entry *e,
 }
 
 static yg_rc get_dict(const struct place *p, uint32_t stripe, uint32_t column,
-                      struct yg_arena *arena, const struct yg_dict **ret_dict,
-                      struct yg_err *err) {
+                      struct yg_arena *arena, const struct yg_dict **ret_dict, struct yg_err *err) {
     struct yg_seg_stripe *st = &p->seg->dir.stripes[stripe];
     struct place where = *p;
     where.what = "dictionary of column";
@@ -369,8 +368,7 @@ static yg_rc decode_strings(struct decode *d, struct yg_err *err) {
     } else if (d->head.encoding != YG_ENC_RAW) {
         return corrupt(&d->at, "unknown encoding of strings", err);
     }
-    return split_strings(raw, v, lengths, n) ? YG_OK
-                                             : corrupt(&d->at, "strings do not fit", err);
+    return split_strings(raw, v, lengths, n) ? YG_OK : corrupt(&d->at, "strings do not fit", err);
 }
 
 static yg_rc decode_type(struct decode *d, enum yg_type type, struct yg_err *err) {
@@ -399,8 +397,7 @@ yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granul
     YG_ASSERT(seg->loaded && stripe < seg->dir.stripe_count && column < seg->dir.column_count);
     const struct yg_seg_stripe *st = &seg->dir.stripes[stripe];
     YG_ASSERT(granule < st->granule_count);
-    const struct yg_seg_entry *e =
-        &st->entries[(uint64_t)column * st->granule_count + granule];
+    const struct yg_seg_entry *e = &st->entries[(uint64_t)column * st->granule_count + granule];
     const struct yg_seg_column *col = &seg->dir.columns[column];
     struct yg_seg_values out = {.rows = st->granules[granule].rows, .count = e->count};
     struct decode d = {

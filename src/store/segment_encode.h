@@ -10,8 +10,8 @@
 // Present values of a granule, in row order.
 struct yg_enc_input {
     enum yg_type type;
-    uint32_t rows;  // of the granule
-    uint32_t count; // ≥ 1
+    uint32_t rows;           // of the granule
+    uint32_t count;          // ≥ 1
     const uint32_t *at_rows; // ascending, within the granule
     bool coded;
     uint32_t code_max;

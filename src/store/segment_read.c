@@ -262,8 +262,8 @@ static bool parse_directory(struct yg_seg_dir *d, size_t len, uint64_t data_end,
 }
 
 // The stored directory (raw_bytes u32, compressed u32, bytes) into d->bytes.
-static yg_rc unpack_directory(struct yg_segment *seg, const char *stored, uint32_t len,
-                              uint64_t at, uint32_t *ret_len, struct yg_err *err) {
+static yg_rc unpack_directory(struct yg_segment *seg, const char *stored, uint32_t len, uint64_t at,
+                              uint32_t *ret_len, struct yg_err *err) {
     uint32_t head[2];
     memcpy(head, stored, 8);
     if (head[0] > YG_SEG_DIRECTORY_MAX || head[1] > 1 || (head[1] == 0 && head[0] != len - 8))
@@ -316,8 +316,8 @@ static yg_rc load_directory(struct yg_segment *seg, const struct yg_seg_footer *
     if (memcmp(hash, foot->hash, sizeof(hash)) != 0)
         return corrupt(seg, at, "bad checksum of the directory", err);
     uint32_t dir_len;
-    YG_TRY(unpack_directory(seg, seg->dir.key_index + foot->key_index_bytes,
-                            foot->directory_bytes, foot->directory_offset, &dir_len, err));
+    YG_TRY(unpack_directory(seg, seg->dir.key_index + foot->key_index_bytes, foot->directory_bytes,
+                            foot->directory_offset, &dir_len, err));
     if (!parse_directory(&seg->dir, dir_len, at, foot->row_count))
         return corrupt(seg, foot->directory_offset, "directory breaks its own rules", err);
     return parse_key_index(seg, foot->key_index_bytes, at, err);

@@ -23,8 +23,8 @@ struct w_stripe {
     uint32_t granule_count;
     uint32_t column_count; // known when the stripe was written
     struct yg_seg_granule_entry *granules;
-    struct yg_seg_dict_entry *dicts;  // [column]
-    struct yg_seg_entry **entries;    // [column][granule]; NULL = absent
+    struct yg_seg_dict_entry *dicts; // [column]
+    struct yg_seg_entry **entries;   // [column][granule]; NULL = absent
 };
 
 struct yg_seg_writer {
@@ -84,7 +84,9 @@ void yg_seg_writer_destroy(struct yg_seg_writer *w) {
     yg_free(YG_MEM_STORE, w);
 }
 
-static uint64_t position(const struct yg_seg_writer *w) { return w->flushed + w->out.len; }
+static uint64_t position(const struct yg_seg_writer *w) {
+    return w->flushed + w->out.len;
+}
 
 static yg_rc flush_out(struct yg_seg_writer *w, size_t above, struct yg_err *err) {
     if (w->options.fd < 0 || w->out.len <= above)
@@ -173,7 +175,9 @@ static yg_rc order_view(struct stripe_work *sw, struct view *v, struct yg_err *e
     return YG_OK;
 }
 
-static uint32_t view_value(const struct view *v, uint32_t i) { return v->perm ? v->perm[i] : i; }
+static uint32_t view_value(const struct view *v, uint32_t i) {
+    return v->perm ? v->perm[i] : i;
+}
 
 // Decides on a dictionary and numbers the codes that occur, by first use.
 static yg_rc code_view(struct stripe_work *sw, struct view *v, struct yg_err *err) {
@@ -208,7 +212,8 @@ static yg_rc cut_granules(struct stripe_work *sw, struct yg_err *err) {
     uint32_t from = 0;
     sw->cuts[0] = 0;
     while (from < sw->row_count) {
-        uint32_t to = sw->row_count - from < YG_GRANULE_ROWS ? sw->row_count : from + YG_GRANULE_ROWS;
+        uint32_t to =
+            sw->row_count - from < YG_GRANULE_ROWS ? sw->row_count : from + YG_GRANULE_ROWS;
         for (uint32_t c = 0; c < sw->cs->col_count; c++) {
             const struct view *v = &sw->views[c];
             if (v->coded || (v->col->type != YG_T_STR && v->col->type != YG_T_JSON))
@@ -334,12 +339,12 @@ static yg_rc fill_granules(struct stripe_work *sw, struct w_stripe *st, struct y
     if (st->granules == NULL)
         return no_memory(err);
     for (uint32_t g = 0; g < sw->granule_count; g++)
-        st->granules[g] = (struct yg_seg_granule_entry){
-            .rows = sw->cuts[g + 1] - sw->cuts[g], .min_time_ns = INT64_MAX, .max_time_ns = INT64_MIN};
+        st->granules[g] = (struct yg_seg_granule_entry){.rows = sw->cuts[g + 1] - sw->cuts[g],
+                                                        .min_time_ns = INT64_MAX,
+                                                        .max_time_ns = INT64_MIN};
     const struct view *time = NULL;
     for (uint32_t c = 0; c < sw->cs->col_count; c++)
-        if (sw->views[c].col->type == YG_T_I64 &&
-            yg_str_eq_c(sw->views[c].col->name, YG_COL_TIME))
+        if (sw->views[c].col->type == YG_T_I64 && yg_str_eq_c(sw->views[c].col->name, YG_COL_TIME))
             time = &sw->views[c];
     uint32_t g = 0;
     for (uint32_t i = 0; time && i < time->count; i++) {
@@ -457,8 +462,8 @@ yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_columns *cs,
 static void write_key_index(struct yg_seg_writer *w) {
     if (w->id_count == 0)
         return;
-    uint64_t blocks = ((uint64_t)w->id_count * BLOOM_BITS_PER_ID / 8 + BLOOM_BLOCK_BYTES) /
-                      BLOOM_BLOCK_BYTES;
+    uint64_t blocks =
+        ((uint64_t)w->id_count * BLOOM_BITS_PER_ID / 8 + BLOOM_BLOCK_BYTES) / BLOOM_BLOCK_BYTES;
     uint32_t head[2] = {1, blocks > BLOOM_BLOCKS_MAX ? BLOOM_BLOCKS_MAX : (uint32_t)blocks};
     uint32_t *words = yg_calloc(YG_MEM_STORE, head[1], BLOOM_BLOCK_BYTES);
     for (uint32_t i = 0; i < w->id_count; i++)
@@ -525,8 +530,7 @@ static yg_rc write_directory(struct yg_seg_writer *w, struct yg_err *err) {
     }
     size_t room = ZSTD_compressBound(raw.len);
     YG_TRY(yg_buf_reserve(&w->out, room, err));
-    size_t got =
-        ZSTD_compressCCtx(w->enc.zstd, w->out.ptr + w->out.len, room, raw.ptr, raw.len, 1);
+    size_t got = ZSTD_compressCCtx(w->enc.zstd, w->out.ptr + w->out.len, room, raw.ptr, raw.len, 1);
     if (ZSTD_isError(got))
         return yg_fail(err, YG_EINTERNAL, "zstd: %s", ZSTD_getErrorName(got));
     w->out.len += got;

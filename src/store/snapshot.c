@@ -27,7 +27,7 @@ struct yg_snapshot {
     struct reading *reading; // per segment: its directory is in use by this snapshot
     uint32_t count;
     // traces track
-    uint32_t provisional; // index of the open traces' segment, or PROVISIONAL_PART
+    uint32_t provisional;           // index of the open traces' segment, or PROVISIONAL_PART
     struct yg_trace_versions masks; // id → rows below this version are not live
 };
 
@@ -96,7 +96,8 @@ static yg_rc seal_all(struct yg_store *store, enum yg_track track, struct yg_err
 }
 
 static bool overlaps(const struct yg_segment *seg, struct yg_time_range range) {
-    return seg->row_count > 0 && seg->min_time_ns < range.to_ns && seg->max_time_ns >= range.from_ns;
+    return seg->row_count > 0 && seg->min_time_ns < range.to_ns &&
+           seg->max_time_ns >= range.from_ns;
 }
 
 static void pin(struct yg_snapshot *snap, uint32_t *cap, struct yg_segment *seg) {

@@ -37,7 +37,7 @@ struct yg_open_trace {
     bool used;
     bool has_root;
     bool cold_start;
-    bool gap_known; // base_gap_ns comes from a stored row
+    bool gap_known;   // base_gap_ns comes from a stored row
     int64_t start_ns; // earliest start, latest end
     int64_t end_ns;
     int64_t face_start_ns;

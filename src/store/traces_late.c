@@ -154,8 +154,8 @@ static void look_into(struct yg_traces *t, uint32_t idx, struct yg_segment *seg)
         uint32_t row = 0;
         uint64_t version;
         yg_arena_reset(arena);
-        if (yg_segment_block(seg, g, arena, &b, &err) != YG_OK ||
-            !row_of(b, id, &row, &version) || version <= t->open[idx].stored_version)
+        if (yg_segment_block(seg, g, arena, &b, &err) != YG_OK || !row_of(b, id, &row, &version) ||
+            version <= t->open[idx].stored_version)
             continue;
         take_row(t, &t->open[idx], b, row);
         t->open[idx].stored_version = version;

@@ -40,8 +40,8 @@ static yg_str repeat_text(const struct yg_traces *t, struct yg_arena *a,
 }
 
 // The (operation, resource) that occurs most often, with the stored row's count added to the same.
-static yg_rc put_top_repeat(struct yg_traces *t, const struct yg_open_trace *o,
-                            struct yg_batch *b, struct yg_err *err) {
+static yg_rc put_top_repeat(struct yg_traces *t, const struct yg_open_trace *o, struct yg_batch *b,
+                            struct yg_err *err) {
     yg_str base = yg_traces_str(t, o->base_repeat), text = base;
     uint64_t best = o->base_repeat_count;
     bool base_seen = false;

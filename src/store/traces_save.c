@@ -105,14 +105,13 @@ static yg_rc get_lists(struct yg_traces *t, struct yg_cursor *c, struct yg_open_
         int64_t from, len;
         YG_TRY(yg_get_svarint(c, &from, err));
         YG_TRY(yg_get_svarint(c, &len, err));
-        yg_traces_add_interval(
-            t, o, (struct yg_interval){o->start_ns + from, o->start_ns + from + len});
+        yg_traces_add_interval(t, o,
+                               (struct yg_interval){o->start_ns + from, o->start_ns + from + len});
     }
     return YG_OK;
 }
 
-static yg_rc get_trace(struct yg_traces *t, struct yg_cursor *c, yg_id128 id,
-                       struct yg_err *err) {
+static yg_rc get_trace(struct yg_traces *t, struct yg_cursor *c, yg_id128 id, struct yg_err *err) {
     bool is_new;
     uint32_t flags;
     uint64_t start, end, face_start;

@@ -38,8 +38,7 @@ void yg_traces_destroy(struct yg_traces *t) {
 
 static void account(struct yg_traces *t, int64_t bytes) {
     t->bytes += (uint64_t)bytes;
-    atomic_fetch_add_explicit(&t->shard->store->trace_bytes, (uint64_t)bytes,
-                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->shard->store->trace_bytes, (uint64_t)bytes, memory_order_relaxed);
 }
 
 // ------------------------------------------------------------ texts
@@ -279,18 +278,29 @@ struct walk {
     uint32_t *texts; // dictionary code → pool id, filled on first use
 };
 
-enum { W_TRACE, W_TIME, W_DURATION, W_PARENT, W_SERVICE, W_OPERATION, W_RESOURCE, W_ENV, W_STATUS,
-       W_COLD, W_COUNT };
+enum {
+    W_TRACE,
+    W_TIME,
+    W_DURATION,
+    W_PARENT,
+    W_SERVICE,
+    W_OPERATION,
+    W_RESOURCE,
+    W_ENV,
+    W_STATUS,
+    W_COLD,
+    W_COUNT
+};
 
 static const struct {
     const char *name;
     enum yg_type type;
 } walk_cols[W_COUNT] = {
-    [W_TRACE] = {YG_COL_TRACE_ID, YG_T_ID},       [W_TIME] = {YG_COL_TIME, YG_T_I64},
-    [W_DURATION] = {YG_COL_DURATION, YG_T_I64},   [W_PARENT] = {YG_COL_PARENT_ID, YG_T_I64},
-    [W_SERVICE] = {YG_COL_SERVICE, YG_T_STR},     [W_OPERATION] = {YG_COL_OPERATION, YG_T_STR},
-    [W_RESOURCE] = {YG_COL_RESOURCE, YG_T_STR},   [W_ENV] = {YG_COL_ENV, YG_T_STR},
-    [W_STATUS] = {YG_COL_STATUS, YG_T_STR},       [W_COLD] = {"@cold_start", YG_T_STR},
+    [W_TRACE] = {YG_COL_TRACE_ID, YG_T_ID},     [W_TIME] = {YG_COL_TIME, YG_T_I64},
+    [W_DURATION] = {YG_COL_DURATION, YG_T_I64}, [W_PARENT] = {YG_COL_PARENT_ID, YG_T_I64},
+    [W_SERVICE] = {YG_COL_SERVICE, YG_T_STR},   [W_OPERATION] = {YG_COL_OPERATION, YG_T_STR},
+    [W_RESOURCE] = {YG_COL_RESOURCE, YG_T_STR}, [W_ENV] = {YG_COL_ENV, YG_T_STR},
+    [W_STATUS] = {YG_COL_STATUS, YG_T_STR},     [W_COLD] = {"@cold_start", YG_T_STR},
 };
 
 static bool walk_to(struct walk *w, uint32_t row) {

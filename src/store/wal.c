@@ -38,12 +38,12 @@ struct yg_wal {
     uint64_t next_sequence;
 
     // the thread's own
-    int fd; // −1: no file that can be trusted
+    int fd;            // −1: no file that can be trusted
     uint64_t at;       // where the next frame goes
     uint64_t capacity; // of the file
     uint64_t next_number;
     uint64_t group_first;
-    struct yg_buf stage; // bytes for [at, …) not yet written
+    struct yg_buf stage;          // bytes for [at, …) not yet written
     struct yg_wal_item *unsynced; // written, waiting for the sync
     struct yg_wal_item *unsynced_last;
     int64_t unsynced_mono_ns;
@@ -176,8 +176,8 @@ static yg_rc stage_frame(struct yg_wal *w, struct yg_wal_frame *head, yg_str pay
         YG_TRY(yg_buf_ok(&w->stage, err));
     } else {
         YG_TRY(yg_file_pwrite_all(w->fd, head, sizeof(*head), (off_t)w->at, err));
-        YG_TRY(yg_file_pwrite_all(w->fd, payload.ptr, payload.len,
-                                  (off_t)(w->at + sizeof(*head)), err));
+        YG_TRY(yg_file_pwrite_all(w->fd, payload.ptr, payload.len, (off_t)(w->at + sizeof(*head)),
+                                  err));
         w->at += frame_bytes(payload.len);
         note_used(w);
     }
@@ -263,8 +263,7 @@ static yg_rc put_item(struct yg_wal *w, struct yg_wal_item *item, struct yg_err 
 
 static bool due(const struct yg_wal *w) {
     return w->o.sync != YG_WAL_SYNC_INTERVAL ||
-           yg_mono_ns(w->o.clock) - w->unsynced_mono_ns >=
-               w->o.sync_interval_ms * YG_NS_PER_MS;
+           yg_mono_ns(w->o.clock) - w->unsynced_mono_ns >= w->o.sync_interval_ms * YG_NS_PER_MS;
 }
 
 // One group: what was queued, what was delivered, one sync.

@@ -102,7 +102,8 @@ void yg_wal_stop(struct yg_wal *wal);
 // must outlive a restart.
 void yg_wal_close(struct yg_wal *wal, bool clean);
 // EBUSY (item not taken) when the queue is full. Any thread.
-yg_rc yg_wal_push(struct yg_wal *wal, struct yg_wal_item *take_item, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_wal_push(struct yg_wal *wal, struct yg_wal_item *take_item,
+                  struct yg_err *err) YG_MUST_USE;
 void yg_wal_poke(struct yg_wal *wal); // delivered marks wait
 // Removes files whose frames all have numbers ≤ sequence.
 void yg_wal_release(struct yg_wal *wal, uint64_t sequence);

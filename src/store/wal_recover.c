@@ -121,8 +121,8 @@ static bool read_frame(struct reader *r, uint64_t at, struct yg_wal_frame *head)
         return false;
     yg_buf_reset(&r->payload);
     if (yg_buf_reserve(&r->payload, head->payload_bytes + 1u, &err) != YG_OK ||
-        yg_file_pread_all(r->fd, r->payload.ptr, head->payload_bytes,
-                          (off_t)(at + sizeof(*head)), &err) != YG_OK)
+        yg_file_pread_all(r->fd, r->payload.ptr, head->payload_bytes, (off_t)(at + sizeof(*head)),
+                          &err) != YG_OK)
         return false;
     r->payload.len = head->payload_bytes;
     return yg_wal_frame_crc(head, r->payload.ptr) == head->crc32c;
@@ -231,8 +231,7 @@ static yg_rc read_frames(struct reader *r, struct yg_err *err) {
 static bool header_ok(struct reader *r, const struct yg_wal_name *name) {
     struct yg_wal_file_header head;
     struct yg_err err;
-    if (r->size < sizeof(head) ||
-        yg_file_pread_all(r->fd, &head, sizeof(head), 0, &err) != YG_OK)
+    if (r->size < sizeof(head) || yg_file_pread_all(r->fd, &head, sizeof(head), 0, &err) != YG_OK)
         return false;
     return memcmp(head.magic, YG_WAL_FILE_MAGIC, 4) == 0 && head.version == YG_WAL_VERSION &&
            head.crc32c == yg_crc32c(0, &head, offsetof(struct yg_wal_file_header, crc32c)) &&

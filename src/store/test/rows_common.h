@@ -33,7 +33,9 @@ static inline uint64_t rng_next(struct rng *r) {
     r->state += 0x9e3779b97f4a7c15u;
     return yg_hash_u64(r->state);
 }
-static inline uint32_t rng_below(struct rng *r, uint32_t n) { return (uint32_t)(rng_next(r) % n); }
+static inline uint32_t rng_below(struct rng *r, uint32_t n) {
+    return (uint32_t)(rng_next(r) % n);
+}
 
 // ------------------------------------------------------------ rows as text
 
@@ -52,8 +54,8 @@ static inline char *value_text(yg_str name, const struct yg_value *v) {
         uint64_t h[2] = {0, 0};
         if (v->str.len > 64) { // long ones by length and hash
             yg_hash_stable128(v->str.ptr, v->str.len, h);
-            n = asprintf(&out, "%.*s %u=%zu:%016llx%016llx", YG_STR_FMT(name), v->type,
-                         v->str.len, (unsigned long long)h[0], (unsigned long long)h[1]);
+            n = asprintf(&out, "%.*s %u=%zu:%016llx%016llx", YG_STR_FMT(name), v->type, v->str.len,
+                         (unsigned long long)h[0], (unsigned long long)h[1]);
         } else {
             n = asprintf(&out, "%.*s %u=\"%.*s\"", YG_STR_FMT(name), v->type, YG_STR_FMT(v->str));
         }
@@ -66,8 +68,7 @@ static inline char *value_text(yg_str name, const struct yg_value *v) {
     case YG_T_F64: {
         uint64_t bits;
         memcpy(&bits, &v->f64, 8);
-        n = asprintf(&out, "%.*s %u=%016llx", YG_STR_FMT(name), v->type,
-                     (unsigned long long)bits);
+        n = asprintf(&out, "%.*s %u=%016llx", YG_STR_FMT(name), v->type, (unsigned long long)bits);
         break;
     }
     case YG_T_ID:
@@ -208,8 +209,7 @@ static inline uint32_t model_check_snapshot(const struct model *m, struct yg_sna
     return rows;
 }
 
-static inline void model_check(const struct model *m, struct yg_store *store,
-                               enum yg_track track) {
+static inline void model_check(const struct model *m, struct yg_store *store, enum yg_track track) {
     struct yg_err err = {0};
     struct yg_snapshot *snap;
     struct yg_time_range all = {INT64_MIN, INT64_MAX};
@@ -235,7 +235,7 @@ static inline yg_str keep(struct yg_batch *b, const char *text) {
 }
 
 static const double odd_doubles[] = {0.0, -0.0, 1.5, -3.25, 1e300, -1e-300, 9007199254740993.0,
-                                     200, 404, 0.1};
+                                     200, 404,  0.1};
 
 static inline void put_random(struct rng *r, struct yg_batch *b, uint32_t wide) {
     char name[64], text[64];
@@ -379,6 +379,31 @@ static inline void store_rows(struct yg_store *store, struct model *m,
                               struct yg_batch *take_batch) {
     model_add(m, take_batch);
     assert_int_equal(append_wait(store, take_batch), YG_OK);
+}
+
+// Is a row with that "@uid" among what a fresh snapshot shows?
+static inline bool holds(struct yg_store *store, enum yg_track track, int64_t uid) {
+    struct yg_snapshot *snap;
+    struct yg_time_range all = {INT64_MIN, INT64_MAX};
+    bool found = false;
+    OK(yg_snapshot_open(store, track, all, true, &snap, err));
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
+    for (uint32_t s = 0; s < yg_snapshot_segments(snap) && !found; s++) {
+        struct yg_segment_info info;
+        yg_snapshot_segment(snap, s, &info);
+        for (uint32_t g = 0; g < info.granule_count && !found; g++) {
+            struct yg_block *b;
+            const struct yg_vec *v[YG_TYPE_COUNT];
+            uint32_t n;
+            yg_arena_reset(arena);
+            OK(yg_snapshot_block(snap, s, g, arena, &b, err));
+            OK(b->ops->columns(b, YG_STR("@uid"), v, &n, err));
+            for (uint32_t r = 0; n && r < b->row_count && !found; r++)
+                found = v[0]->i64[r] == uid;
+        }
+    }
+    yg_snapshot_close(snap);
+    return found;
 }
 
 #endif

@@ -36,13 +36,13 @@ static int op_rename(const char *from, const char *to) {
 
 struct plan {
     const char *dir;
-    uint64_t seed;     // batch i is the same in parent and child
-    uint32_t first;    // batch to begin with
-    uint32_t batches;  // how many
+    uint64_t seed;    // batch i is the same in parent and child
+    uint32_t first;   // batch to begin with
+    uint32_t batches; // how many
     uint32_t rows_max;
     uint32_t flush_every; // 0 = only by itself
-    int ops;           // 0 = no limit
-    bool busy;         // flush all the time in the background
+    int ops;              // 0 = no limit
+    bool busy;            // flush all the time in the background
     bool close;
 };
 
@@ -70,8 +70,8 @@ static void child(const struct plan *p, int pipe_fd) {
     struct yg_store *store;
     if (p->ops) {
         atomic_store(&ops_left, p->ops);
-        yg_file_ops = (struct yg_file_ops){op_write, op_pwrite, pread, op_fdatasync, op_fsync,
-                                           op_rename};
+        yg_file_ops =
+            (struct yg_file_ops){op_write, op_pwrite, pread, op_fdatasync, op_fsync, op_rename};
     }
     if (yg_store_open(&o, &store, &err) != YG_OK)
         _exit(3);
@@ -133,30 +133,6 @@ static void books_add(struct books *k, const struct plan *p, uint32_t i) {
     yg_batch_destroy(b);
 }
 
-static bool holds(struct yg_store *store, enum yg_track track, int64_t uid) {
-    struct yg_snapshot *snap;
-    struct yg_time_range all = {INT64_MIN, INT64_MAX};
-    bool found = false;
-    OK(yg_snapshot_open(store, track, all, true, &snap, err));
-    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
-    for (uint32_t s = 0; s < yg_snapshot_segments(snap) && !found; s++) {
-        struct yg_segment_info info;
-        yg_snapshot_segment(snap, s, &info);
-        for (uint32_t g = 0; g < info.granule_count && !found; g++) {
-            struct yg_block *b;
-            const struct yg_vec *v[YG_TYPE_COUNT];
-            uint32_t n;
-            yg_arena_reset(arena);
-            OK(yg_snapshot_block(snap, s, g, arena, &b, err));
-            OK(b->ops->columns(b, YG_STR("@uid"), v, &n, err));
-            for (uint32_t r = 0; r < b->row_count && !found; r++)
-                found = v[0]->i64[r] == uid;
-        }
-    }
-    yg_snapshot_close(snap);
-    return found;
-}
-
 // Spans per trace, from the traces track and from the spans themselves: the same.
 static void check_traces(struct yg_store *store) {
     struct yg_map spans = YG_MAP(YG_MEM_BASE, true);
@@ -178,8 +154,7 @@ static void check_traces(struct yg_store *store) {
                 OK(b->ops->columns(b, YG_STR(YG_COL_TRACE_ID), id, &n, err));
                 OK(b->ops->columns(b, YG_STR("@span_count"), count, &m, err));
                 for (uint32_t r = 0; r < b->row_count; r++) {
-                    if (n == 0 || !yg_vec_has(id[0], r) ||
-                        (b->live && !yg_bits_get(b->live, r)))
+                    if (n == 0 || !yg_vec_has(id[0], r) || (b->live && !yg_bits_get(b->live, r)))
                         continue;
                     yg_str key = yg_str_n((const char *)&id[0]->ids[r], sizeof(yg_id128));
                     if (pass == 0) {
@@ -246,8 +221,13 @@ static void death_at_every_file_operation(void **state) {
     for (int ops = 1; ended == 0 && ops < 400; ops++) {
         char dir[] = "/tmp/yg-t-crash-XXXXXX";
         assert_non_null(mkdtemp(dir));
-        struct plan p = {.dir = dir, .seed = 31, .batches = 6, .rows_max = 20, .flush_every = 3,
-                         .ops = ops, .close = true};
+        struct plan p = {.dir = dir,
+                         .seed = 31,
+                         .batches = 6,
+                         .rows_max = 20,
+                         .flush_every = 3,
+                         .ops = ops,
+                         .close = true};
         struct books *k = books_open();
         uint32_t acked;
         int status = run(&p, 0, &acked);
@@ -275,8 +255,12 @@ static void sigkill_at_any_moment(void **state) {
     struct books *k = books_open();
     struct rng r = {32};
     for (int round = 0; round < 14; round++) {
-        struct plan p = {.dir = dir, .seed = 33, .first = k->known, .batches = 150,
-                         .rows_max = 60, .busy = true};
+        struct plan p = {.dir = dir,
+                         .seed = 33,
+                         .first = k->known,
+                         .batches = 150,
+                         .rows_max = 60,
+                         .busy = true};
         uint32_t acked;
         int status = run(&p, 60000 + rng_below(&r, 400000), &acked);
         assert_true(WIFSIGNALED(status));

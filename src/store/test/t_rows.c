@@ -3,6 +3,8 @@
 // types, from memory and from files, over restarts.
 #include "store/test/rows_common.h"
 
+#include "base/panic.h"
+
 static void rows_are_visible_when_acknowledged(void **state) {
     (void)state;
     struct fixture f = {0};
@@ -139,8 +141,7 @@ static void files_are_sorted_and_cut_by_day(void **state) {
         }
         struct yg_vec_stats stats;
         b->ops->stats(b, YG_STR("@small"), YG_T_I64, &stats);
-        assert_true(stats.known && stats.has_range && stats.min_i64 >= -500 &&
-                    stats.max_i64 < 500);
+        assert_true(stats.known && stats.has_range && stats.min_i64 >= -500 && stats.max_i64 < 500);
         b->ops->stats(b, YG_STR("@nowhere"), YG_T_I64, &stats);
         assert_true(stats.known && stats.count == 0);
         assert_true(yg_snapshot_may_hold_trace(snap, s, (yg_id128){0, 7}));
@@ -152,6 +153,103 @@ static void files_are_sorted_and_cut_by_day(void **state) {
     fixture_end(&f);
 }
 
+// ------------------------------------------------------------ at once
+
+struct writer {
+    struct yg_thread thread;
+    struct fixture *f;
+    uint32_t nth;
+    uint32_t batches;
+    _Atomic uint32_t *running;
+};
+
+// cmocka's assertions belong to the main thread: others abort.
+#define MUST(cond)                                                                                 \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            yg_panic(__FILE__, __LINE__, "%s", #cond);                                             \
+    } while (0)
+
+static void write_rows(void *arg) {
+    struct writer *w = arg;
+    for (uint32_t i = 0; i < w->batches; i++) {
+        struct yg_batch *b =
+            yg_batch_create(i % 2 ? YG_TRACK_SPANS : YG_TRACK_LOGS, (size_t)16 << 20);
+        int64_t uid = 0;
+        for (uint32_t k = 0; k < 20; k++) {
+            uint32_t row;
+            uid = (int64_t)w->nth << 32 | (int64_t)(i * 100 + k);
+            yg_id128 id = {1, 1 + (uint64_t)uid % 37};
+            MUST(yg_batch_row(b, &row, NULL) == YG_OK);
+            MUST(yg_batch_set_i64(b, YG_STR("@uid"), uid, NULL) == YG_OK);
+            MUST(yg_batch_set_i64(b, YG_STR(YG_COL_TIME), DAY0 + uid % 1000, NULL) == YG_OK);
+            MUST(yg_batch_set_id(b, YG_STR(YG_COL_TRACE_ID), id, NULL) == YG_OK);
+        }
+        enum yg_track track = b->track;
+        MUST(append_wait(w->f->store, b) == YG_OK);
+        MUST(holds(w->f->store, track, uid)); // acknowledged: a new snapshot has it
+    }
+    atomic_fetch_sub(w->running, 1);
+}
+
+static uint64_t live_rows(struct yg_store *store, enum yg_track track, uint64_t *ret_spans) {
+    struct yg_snapshot *snap;
+    struct yg_time_range all = {INT64_MIN, INT64_MAX};
+    uint64_t rows = 0;
+    *ret_spans = 0;
+    OK(yg_snapshot_open(store, track, all, true, &snap, err));
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
+    for (uint32_t s = 0; s < yg_snapshot_segments(snap); s++) {
+        struct yg_segment_info info;
+        yg_snapshot_segment(snap, s, &info);
+        for (uint32_t g = 0; g < info.granule_count; g++) {
+            struct yg_block *b;
+            const struct yg_vec *v[YG_TYPE_COUNT];
+            uint32_t n;
+            yg_arena_reset(arena);
+            OK(yg_snapshot_block(snap, s, g, arena, &b, err));
+            OK(b->ops->columns(b, YG_STR("@span_count"), v, &n, err));
+            for (uint32_t r = 0; r < b->row_count; r++)
+                if (b->live == NULL || yg_bits_get(b->live, r)) {
+                    rows++;
+                    *ret_spans += n ? (uint64_t)v[0]->i64[r] : 0;
+                }
+        }
+    }
+    yg_snapshot_close(snap);
+    return rows;
+}
+
+static void writers_readers_and_flushes_at_once(void **state) {
+    (void)state;
+    struct fixture f = {.o = {.seal_interval_ms = 5, .flush_interval_ms = 30, .trace_idle_ms = 20}};
+    struct writer w[3];
+    _Atomic uint32_t running = 3;
+    fixture_start(&f);
+    for (uint32_t i = 0; i < 3; i++) {
+        w[i] = (struct writer){.f = &f, .nth = i + 1, .batches = 40, .running = &running};
+        yg_thread_start(&w[i].thread, "writer", write_rows, &w[i]);
+    }
+    uint64_t last = 0, spans;
+    while (atomic_load(&running)) {
+        uint64_t rows = live_rows(f.store, YG_TRACK_LOGS, &spans);
+        assert_true(rows >= last && rows <= 3 * 20 * 20);
+        last = rows;
+        uint64_t traces = live_rows(f.store, YG_TRACK_TRACES, &spans);
+        assert_true(traces <= 37 && spans <= 3 * 20 * 20);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        yg_thread_join(&w[i].thread);
+    for (int pass = 0; pass < 2; pass++) {
+        assert_int_equal(live_rows(f.store, YG_TRACK_LOGS, &spans), 3 * 20 * 20);
+        assert_int_equal(live_rows(f.store, YG_TRACK_SPANS, &spans), 3 * 20 * 20);
+        assert_int_equal(live_rows(f.store, YG_TRACK_TRACES, &spans), 37);
+        assert_int_equal(spans, 3 * 20 * 20);
+        fixture_reopen(&f);
+    }
+    fixture_end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_visible_when_acknowledged),
@@ -159,6 +257,7 @@ int main(void) {
         cmocka_unit_test(wide_rows_and_long_strings),
         cmocka_unit_test(rows_without_a_time_get_the_moment_of_receipt),
         cmocka_unit_test(files_are_sorted_and_cut_by_day),
+        cmocka_unit_test(writers_readers_and_flushes_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

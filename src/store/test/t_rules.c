@@ -6,6 +6,17 @@
 #include <errno.h>
 #include <signal.h>
 
+// A clock that the test moves while the store's threads look at it.
+static int64_t moved_now(const struct yg_clock *c) {
+    return __atomic_load_n(&c->fake_ns, __ATOMIC_RELAXED);
+}
+static struct yg_clock moved_clock(int64_t ns) {
+    return (struct yg_clock){.now_ns = moved_now, .mono_ns = moved_now, .fake_ns = ns};
+}
+static void move_clock(struct yg_clock *c, int64_t by_ns) {
+    __atomic_fetch_add(&c->fake_ns, by_ns, __ATOMIC_RELAXED);
+}
+
 // ------------------------------------------------------------ resent bodies
 
 static yg_str digest_of(char fill, char out[YG_DIGEST_BYTES]) {
@@ -93,13 +104,13 @@ static void digests_survive_a_kill(void **state) {
 
 static void digests_are_forgotten_after_fifteen_minutes(void **state) {
     (void)state;
-    struct yg_clock clock = yg_clock_fake(DAY0 + 5 * YG_NS_PER_S);
+    struct yg_clock clock = moved_clock(DAY0 + 5 * YG_NS_PER_S);
     struct fixture f = {.o = {.clock = &clock}};
     fixture_start(&f);
     assert_int_equal(append_wait(f.store, one_row('a')), YG_OK);
-    clock.fake_ns += YG_RESEND_NS - YG_NS_PER_S;
+    move_clock(&clock, YG_RESEND_NS - YG_NS_PER_S);
     assert_true(seen(f.store, 'a'));
-    clock.fake_ns += 2 * YG_NS_PER_S;
+    move_clock(&clock, 2 * YG_NS_PER_S);
     assert_false(seen(f.store, 'a'));
     fixture_end(&f);
 }
@@ -118,7 +129,7 @@ static uint32_t files_in(const char *dir) {
 
 static void whole_days_go_when_they_are_old(void **state) {
     (void)state;
-    struct yg_clock clock = yg_clock_fake(DAY0 + INT64_C(6) * 86400 * YG_NS_PER_S);
+    struct yg_clock clock = moved_clock(DAY0 + INT64_C(6) * 86400 * YG_NS_PER_S);
     struct fixture f = {.o = {.clock = &clock}};
     struct rng r = {52};
     f.o.retention_ns[YG_TRACK_LOGS] = INT64_C(3) * 86400 * YG_NS_PER_S;
@@ -147,7 +158,7 @@ static void whole_days_go_when_they_are_old(void **state) {
     fixture_reopen(&f);
     yg_store_status(f.store, &st);
     assert_int_equal(st.rows[YG_TRACK_LOGS], kept);
-    clock.fake_ns += INT64_C(86400) * YG_NS_PER_S;
+    move_clock(&clock, INT64_C(86400) * YG_NS_PER_S);
     yg_store_retain(f.store);
     assert_int_equal(files_in(segments), 2);
     fixture_end(&f);
@@ -376,7 +387,7 @@ static double sum_of_points(struct yg_store *store) {
 
 static void points_are_counted_once(void **state) {
     (void)state;
-    struct yg_clock clock = yg_clock_fake(DAY0 + 5 * YG_NS_PER_S);
+    struct yg_clock clock = moved_clock(DAY0 + 5 * YG_NS_PER_S);
     struct fixture f = {.o = {.clock = &clock}};
     fixture_start(&f);
     double want = 0;
@@ -397,7 +408,7 @@ static void points_are_counted_once(void **state) {
 static void points_survive_a_kill(void **state) {
     (void)state;
     static struct yg_clock clock;
-    clock = yg_clock_fake(DAY0 + 5 * YG_NS_PER_S);
+    clock = moved_clock(DAY0 + 5 * YG_NS_PER_S);
     struct fixture f = {.o = {.clock = &clock}};
     char dir[] = "/tmp/yg-t-rules-XXXXXX";
     assert_non_null(mkdtemp(dir));

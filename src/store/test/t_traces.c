@@ -267,8 +267,14 @@ static void many_traces_over_shards(void **state) {
         uint32_t n = 1 + rng_below(&r, 40);
         for (uint32_t k = 0; k < n; k++) {
             uint64_t id = rng_below(&r, 500);
-            s[k] = (struct span){1 + id, rng_below(&r, 4) ? 1 : 0, 1 + (int64_t)rng_below(&r, 9000), 5,
-                                 "s", "op", "res", "ok"};
+            s[k] = (struct span){1 + id,
+                                 rng_below(&r, 4) ? 1 : 0,
+                                 1 + (int64_t)rng_below(&r, 9000),
+                                 5,
+                                 "s",
+                                 "op",
+                                 "res",
+                                 "ok"};
             spans[id]++;
         }
         send_spans(f.store, s, n);
