@@ -22,9 +22,18 @@ const BUDGET = { total: 250_000, entry: 80_000, chunk: 25_000, library: 32_000 }
 const TYPES = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' };
 
 const common = {
-  bundle: true, minify: !dev, sourcemap: dev ? 'inline' : false, target: ['es2021'], charset: 'utf8',
-  jsx: 'automatic', jsxImportSource: 'preact', write: false, metafile: true, logLevel: 'warning',
-  legalComments: 'none', loader: { '.svg': 'text' },
+  bundle: true,
+  minify: !dev,
+  sourcemap: dev ? 'inline' : false,
+  target: ['es2021'],
+  charset: 'utf8',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  write: false,
+  metafile: true,
+  logLevel: 'warning',
+  legalComments: 'none',
+  loader: { '.svg': 'text' },
 };
 
 /** Runs esbuild and returns its output files as {name, bytes, meta}. */
@@ -49,8 +58,9 @@ function favicon() {
   const sprite = readFileSync(join(here, 'icons.svg'), 'utf8');
   const logo = /<symbol id="i-logo"[^>]*>([\s\S]*?)<\/symbol>/.exec(sprite);
   if (!logo) throw new Error('icons.svg has no i-logo');
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" fill="none" stroke="#1D5FBF" `
-    + `stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round">${logo[1]}</svg>`;
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" fill="none" stroke="#1D5FBF" ` +
+    `stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round">${logo[1]}</svg>`;
   const bytes = Buffer.from(svg);
   return { name: `favicon-${sha(bytes).slice(0, 8)}.svg`, bytes };
 }
@@ -73,7 +83,12 @@ for (const f of files) {
   writeFileSync(join(out, file), packed);
   const ext = f.name.slice(f.name.lastIndexOf('.') + 1);
   manifest.files.push({
-    path: `/assets/${f.name}`, file, type: TYPES[ext], encoding: 'gzip', immutable: true, etag: sha(f.bytes).slice(0, 16),
+    path: `/assets/${f.name}`,
+    file,
+    type: TYPES[ext],
+    encoding: 'gzip',
+    immutable: true,
+    etag: sha(f.bytes).slice(0, 16),
   });
   if (ext === 'js') {
     const library = Object.keys(f.meta?.inputs ?? {}).some((i) => i.includes('uplot'));
@@ -90,7 +105,11 @@ const html = readFileSync(join(here, 'index.html'), 'utf8')
   .replace('{{preload}}', eager.map((n) => `<link rel="modulepreload" href="/assets/${n}">`).join('\n'));
 writeFileSync(join(out, 'index.html'), html);
 manifest.files.push({
-  path: '/index.html', file: 'index.html', type: 'text/html; charset=utf-8', encoding: 'identity', immutable: false,
+  path: '/index.html',
+  file: 'index.html',
+  type: 'text/html; charset=utf-8',
+  encoding: 'identity',
+  immutable: false,
   etag: sha(Buffer.from(html)).slice(0, 16),
 });
 manifest.files.sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -98,8 +117,10 @@ writeFileSync(join(out, 'manifest.json'), JSON.stringify(manifest, null, 1) + '\
 
 const total = scripts.reduce((n, s) => n + s.size, 0);
 const kb = (n) => (n / 1000).toFixed(1) + ' kB';
-console.log(`web: ${scripts.length} scripts, ${kb(total)} gzip (entry ${kb(scripts.find((s) => s.kind === 'entry').size)}), `
-  + `css ${kb(gzipSync(css[0].bytes, { level: 9 }).length)} → ${out}`);
+console.log(
+  `web: ${scripts.length} scripts, ${kb(total)} gzip (entry ${kb(scripts.find((s) => s.kind === 'entry').size)}), ` +
+    `css ${kb(gzipSync(css[0].bytes, { level: 9 }).length)} → ${out}`,
+);
 if (!dev) {
   const over = scripts.filter((s) => s.size > BUDGET[s.kind]);
   for (const s of over) console.error(`web: ${s.name} is ${kb(s.size)} gzip, over its budget`);

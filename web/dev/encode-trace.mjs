@@ -18,7 +18,8 @@ function order(spans) {
     for (const k of (kids.get(s.id) ?? []).sort(cmp)) walk(k, i, depth + 1);
     rows[i].end = rows.length;
   };
-  for (const r of roots.sort((a, b) => (a.parent ? 1 : 0) - (b.parent ? 1 : 0) || cmp(a, b))) walk(r, r.parent ? -2 : -1, 0);
+  for (const r of roots.sort((a, b) => (a.parent ? 1 : 0) - (b.parent ? 1 : 0) || cmp(a, b)))
+    walk(r, r.parent ? -2 : -1, 0);
   return rows;
 }
 
@@ -49,7 +50,11 @@ export function encodeTrace(traceId, baseNs, spans, env = 'prod') {
   services.forEach((s) => intern(s.name));
   const types = [''];
   const typeOf = (t) => (types.includes(t) ? types.indexOf(t) : types.push(t) - 1);
-  for (const r of rows) { intern(r.s.name); intern(r.s.resource); typeOf(r.s.type ?? ''); }
+  for (const r of rows) {
+    intern(r.s.name);
+    intern(r.s.resource);
+    typeOf(r.s.type ?? '');
+  }
   const utf8 = strings.map((s) => Buffer.from(s, 'utf8'));
   const strBytes = utf8.reduce((a, b) => a + b.length, 0);
   const json = Buffer.from(JSON.stringify({ env, types, services, insights: [] }));

@@ -11,7 +11,9 @@ import { startStatus } from './lib/view';
 import { mountSprite } from './ui/icon';
 import { Toasts } from './ui/toast';
 
-export interface PageProps { id: string }
+export interface PageProps {
+  id: string;
+}
 type PageModule = { default: FunctionComponent<PageProps> };
 
 const ROUTES: [RegExp, () => Promise<PageModule>][] = [
@@ -49,7 +51,9 @@ function wantedLanguage(): string {
   try {
     const stored = localStorage.getItem('yg.lang');
     if (stored) return stored;
-  } catch { /* private mode */ }
+  } catch {
+    /* private mode */
+  }
   return navigator.language.startsWith('ja') ? 'ja' : 'en';
 }
 
@@ -72,7 +76,12 @@ function App(): VNode | null {
     if (!Page) void load(route).then(() => tick((n) => n + 1));
   }, [route, Page]);
   // the address of a page decides its component; lang is part of the key so that every text is drawn anew
-  return <>{Page ? <Page key={`${loc.path}|${lang}`} id={id} /> : null}<Toasts /></>;
+  return (
+    <>
+      {Page ? <Page key={`${loc.path}|${lang}`} id={id} /> : null}
+      <Toasts />
+    </>
+  );
 }
 
 async function start(): Promise<void> {

@@ -35,7 +35,8 @@ test('every message that the source names exists', () => {
   const missing = new Set<string>();
   for (const f of files) {
     const s = readFileSync(f, 'utf8');
-    for (const m of s.matchAll(/\bt\('([a-zA-Z0-9_.]+)'/g)) if (!((m[1] as string) in dicts.en)) missing.add(`${m[1]} in ${f}`);
+    for (const m of s.matchAll(/\bt\(\s*'([a-zA-Z0-9_.]+)'/g))
+      if (!((m[1] as string) in dicts.en)) missing.add(`${m[1]} in ${f}`);
     for (const m of s.matchAll(/label: '([a-z]+\.[a-z_]+)'|(?:title|text|note): '(setup\.[a-z_]+)'/g)) {
       const k = (m[1] ?? m[2]) as string;
       if (!(k in dicts.en)) missing.add(`${k} in ${f}`);
@@ -47,13 +48,22 @@ test('every message that the source names exists', () => {
 test('times are formatted in lib/time.ts only, markup has no inline handlers', () => {
   for (const f of files) {
     const s = readFileSync(f, 'utf8');
-    if (!f.endsWith('lib/time.ts')) assert.doesNotMatch(s, /\.toLocale\w*String\(|\.get(Hours|Minutes|Seconds|Day|Date|Month|FullYear|TimezoneOffset)\(/, f);
+    if (!f.endsWith('lib/time.ts'))
+      assert.doesNotMatch(
+        s,
+        /\.toLocale\w*String\(|\.get(Hours|Minutes|Seconds|Day|Date|Month|FullYear|TimezoneOffset)\(/,
+        f,
+      );
     assert.doesNotMatch(s, /dangerouslySetInnerHTML/, f);
   }
 });
 
 test('colours are written in tokens.css only', () => {
-  for (const f of [...files, join(WEB_DIR, 'components.css'), ...readdirSync(join(WEB_DIR, 'src/styles')).map((x) => join(WEB_DIR, 'src/styles', x))]) {
+  for (const f of [
+    ...files,
+    join(WEB_DIR, 'components.css'),
+    ...readdirSync(join(WEB_DIR, 'src/styles')).map((x) => join(WEB_DIR, 'src/styles', x)),
+  ]) {
     const s = readFileSync(f, 'utf8').replace(/url\([^)]*\)|href=\{?`?#[\w-]+/g, '');
     assert.doesNotMatch(s, /#[0-9a-fA-F]{6}\b|\brgba?\(/, f);
   }

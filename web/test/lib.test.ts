@@ -21,23 +21,41 @@ test('equal views are equal strings, defaults are left out, unknown keys are kep
 });
 
 test('aliases of paths and keys', () => {
-  assert.equal(formatLoc(canonical({ path: '/apm/traces', params: { query: 'service:a', from_ts: '1770095400000', to_ts: '1770099000000' } })),
-    '/traces?from=1770095400000&q=service:a&to=1770099000000');
+  assert.equal(
+    formatLoc(
+      canonical({
+        path: '/apm/traces',
+        params: { query: 'service:a', from_ts: '1770095400000', to_ts: '1770099000000' },
+      }),
+    ),
+    '/traces?from=1770095400000&q=service:a&to=1770099000000',
+  );
   assert.equal(canonical({ path: '/apm/trace/64c1', params: {} }).path, '/trace/64c1');
-  assert.deepEqual(canonical({ path: '/services/orders-api', params: { env: 'prod' } }), { path: '/traces', params: { env: 'prod', q: 'service:orders-api' } });
+  assert.deepEqual(canonical({ path: '/services/orders-api', params: { env: 'prod' } }), {
+    path: '/traces',
+    params: { env: 'prod', q: 'service:orders-api' },
+  });
   assert.equal(canonical({ path: '/monitors/manage', params: {} }).path, '/monitors');
   assert.equal(canonical({ path: '/logs/', params: { query: 'x', q: 'kept' } }).params.q, 'kept');
 });
 
 test('links carry the scope and drop page keys', () => {
   const here = { env: 'prod', from: 'now-4h', q: 'x', sel: '3', lang: 'ja' };
-  assert.deepEqual(linkTo(here, '/logs', { q: 'y' }), { path: '/logs', params: { env: 'prod', from: 'now-4h', lang: 'ja', q: 'y' } });
+  assert.deepEqual(linkTo(here, '/logs', { q: 'y' }), {
+    path: '/logs',
+    params: { env: 'prod', from: 'now-4h', lang: 'ja', q: 'y' },
+  });
   assert.deepEqual(withParams(here, { sel: null, q: '' }), { env: 'prod', from: 'now-4h', lang: 'ja' });
 });
 
 test('wall clocks over DST', () => {
   for (const tz of ['Asia/Tokyo', 'Europe/London', 'America/New_York', 'UTC']) {
-    for (const t of [Date.UTC(2026, 1, 3, 5, 2), Date.UTC(2026, 6, 1, 23, 59, 59, 999), Date.UTC(2026, 2, 8, 12), Date.UTC(2026, 9, 25, 12)]) {
+    for (const t of [
+      Date.UTC(2026, 1, 3, 5, 2),
+      Date.UTC(2026, 6, 1, 23, 59, 59, 999),
+      Date.UTC(2026, 2, 8, 12),
+      Date.UTC(2026, 9, 25, 12),
+    ]) {
       assert.equal(fromWall(wall(t, tz), tz), t, `${tz} ${t}`);
     }
   }
@@ -64,7 +82,10 @@ test('typed times', () => {
   assert.deepEqual(abs('3:00-3:30'), [String(Date.UTC(2026, 1, 2, 18)), String(Date.UTC(2026, 1, 2, 18, 30))]);
   assert.deepEqual(abs('23:00-23:30'), [String(Date.UTC(2026, 1, 2, 14)), String(Date.UTC(2026, 1, 2, 14, 30))]);
   assert.deepEqual(abs('2026-02-03 03:00 - 2026-02-03 04:00').length, 0, 'blank inside a bound is not a range');
-  assert.deepEqual(abs('2026-02-03T03:00 - 2026-02-03T04:00'), [String(Date.UTC(2026, 1, 2, 18)), String(Date.UTC(2026, 1, 2, 19))]);
+  assert.deepEqual(abs('2026-02-03T03:00 - 2026-02-03T04:00'), [
+    String(Date.UTC(2026, 1, 2, 18)),
+    String(Date.UTC(2026, 1, 2, 19)),
+  ]);
   assert.deepEqual(abs('1770095400000'), ['1770095400000', 'now']);
   for (const bad of ['', 'x', '25 bananas', '99:99', 'tomorrow']) assert.deepEqual(abs(bad), [], bad);
   assert.equal(parseBound('2026-02-03T03:00:00+09:00', now), Date.UTC(2026, 1, 2, 18));
@@ -73,8 +94,19 @@ test('typed times', () => {
 });
 
 test('numbers have three digits', () => {
-  assert.deepEqual([4.81e9, 655e6, 12e3, 999.6e6, 14.2e9, 3600e9, 0].map(fmtDur), ['4.81 s', '655 ms', '12 µs', '1.00 s', '14.2 s', '60 min', '0 ms']);
-  assert.deepEqual([9120, 18440, 41_200_000].map((n) => Object.values(countParts(n)).join(' ')), ['9,120 ', '18.4 k', '41.2 M']);
+  assert.deepEqual([4.81e9, 655e6, 12e3, 999.6e6, 14.2e9, 3600e9, 0].map(fmtDur), [
+    '4.81 s',
+    '655 ms',
+    '12 µs',
+    '1.00 s',
+    '14.2 s',
+    '60 min',
+    '0 ms',
+  ]);
+  assert.deepEqual(
+    [9120, 18440, 41_200_000].map((n) => Object.values(countParts(n)).join(' ')),
+    ['9,120 ', '18.4 k', '41.2 M'],
+  );
   assert.equal(sig3(0.0123456), '0.0123');
   assert.equal(sig3(1234.5), '1,235');
   assert.equal(pctDigits(0.0008), '0.08');
@@ -95,11 +127,31 @@ test('slots: nine services, one grey; the same for all viewers', () => {
 function sample(): SpanIn[] {
   const spans: SpanIn[] = [
     { id: 1n, parent: 0n, service: 'gw', name: 'http', resource: 'GET /', start: 0, dur: 3.4e9, type: 'web' },
-    { id: 2n, parent: 1n, service: 'fn', name: 'aws.lambda', resource: 'fn', start: 1.84e9, dur: 1.5e9, type: 'serverless', flags: 2 },
+    {
+      id: 2n,
+      parent: 1n,
+      service: 'fn',
+      name: 'aws.lambda',
+      resource: 'fn',
+      start: 1.84e9,
+      dur: 1.5e9,
+      type: 'serverless',
+      flags: 2,
+    },
     { id: 99n, parent: 77n, service: 'lost', name: 'x', resource: 'y', start: 1e9, dur: 1e6, type: '' },
   ];
   for (let i = 0; i < 12; i++) {
-    spans.push({ id: BigInt(10 + i), parent: 2n, service: 'db', name: 'getItem', resource: 'Orders', start: 1.9e9 + i * 5e6, dur: 4e6, type: 'db', flags: i === 3 ? 257 : 256 });
+    spans.push({
+      id: BigInt(10 + i),
+      parent: 2n,
+      service: 'db',
+      name: 'getItem',
+      resource: 'Orders',
+      start: 1.9e9 + i * 5e6,
+      dur: 4e6,
+      type: 'db',
+      flags: i === 3 ? 257 : 256,
+    });
   }
   return spans;
 }
@@ -122,7 +174,11 @@ test('trace block: every kind of damage is refused with its place', () => {
   const good = encodeTrace('0123456789abcdef0123456789abcdef', 1n, sample());
   assert.throws(() => decodeTrace(good.slice(0, 40)), BlockError);
   assert.throws(() => decodeTrace(good.slice(0, good.byteLength - 1)), /at byte 52/);
-  for (const [at, v] of [[0, 0], [4, 9], [8, 255]] as const) {
+  for (const [at, v] of [
+    [0, 0],
+    [4, 9],
+    [8, 255],
+  ] as const) {
     const b = good.slice(0);
     new DataView(b).setUint8(at, v);
     assert.throws(() => decodeTrace(b), BlockError, `byte ${at}`);
@@ -142,13 +198,25 @@ test('waterfall: group, gap, errors, critical path', () => {
   const g = [...a.groups.values()][0];
   assert.equal(g?.rows.length, 12);
   assert.equal(g?.sequential, 12);
-  assert.deepEqual(a.findings.map((f) => f.kind).filter((k) => k === 'cold' || k === 'repeat' || k === 'error').sort(), ['cold', 'error', 'repeat']);
+  assert.deepEqual(
+    a.findings
+      .map((f) => f.kind)
+      .filter((k) => k === 'cold' || k === 'repeat' || k === 'error')
+      .sort(),
+    ['cold', 'error', 'repeat'],
+  );
   const view = { closed: new Set<number>(), unfolded: new Set<number>(), service: -1 };
-  assert.deepEqual(visibleRows(t, a, view).map((r) => r.kind), ['span', 'span', 'group', 'span']);
+  assert.deepEqual(
+    visibleRows(t, a, view).map((r) => r.kind),
+    ['span', 'span', 'group', 'span'],
+  );
   assert.equal(visibleRows(t, a, { ...view, unfolded: new Set([g?.first as number]) }).length, 15);
   assert.equal(visibleRows(t, a, { ...view, closed: new Set([0]) }).length, 2);
   const lost = t.service[14] as number;
-  assert.deepEqual(visibleRows(t, a, { ...view, service: lost }).map((r) => r.kind), ['hidden', 'span']);
+  assert.deepEqual(
+    visibleRows(t, a, { ...view, service: lost }).map((r) => r.kind),
+    ['hidden', 'span'],
+  );
   let covered = 0;
   for (const list of a.critical.values()) for (const [x, y] of list) covered += y - x;
   assert.ok(Math.abs(covered - 3.4e9) < 1e3, `critical path covers the root: ${covered}`);

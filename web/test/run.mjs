@@ -9,12 +9,26 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = mkdtempSync(join(tmpdir(), 'yagura-web-'));
-const entries = readdirSync(here).filter((f) => f.endsWith('.test.ts')).map((f) => join(here, f));
+const entries = readdirSync(here)
+  .filter((f) => f.endsWith('.test.ts'))
+  .map((f) => join(here, f));
 await build({
-  entryPoints: entries, outdir: out, bundle: true, platform: 'node', format: 'esm', outExtension: { '.js': '.mjs' },
-  define: { WEB_DIR: JSON.stringify(dirname(here)) }, logLevel: 'warning', jsx: 'automatic', jsxImportSource: 'preact',
+  entryPoints: entries,
+  outdir: out,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  outExtension: { '.js': '.mjs' },
+  define: { WEB_DIR: JSON.stringify(dirname(here)) },
+  logLevel: 'warning',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
 });
-const files = readdirSync(out).filter((f) => f.endsWith('.mjs')).map((f) => join(out, f));
-const r = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...process.argv.slice(2), ...files], { stdio: 'inherit' });
+const files = readdirSync(out)
+  .filter((f) => f.endsWith('.mjs'))
+  .map((f) => join(out, f));
+const r = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...process.argv.slice(2), ...files], {
+  stdio: 'inherit',
+});
 rmSync(out, { recursive: true, force: true });
 process.exit(r.status ?? 1);

@@ -5,13 +5,32 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseFormula, parseMetric, asSeries, formatSeries, metricSpot } from '../src/lib/metric';
-import { addTerm, highlightWords, parseSearch, pickedValues, quoteValue, scoped, setFacet, spotAt, toggleTerm } from '../src/lib/search';
+import {
+  addTerm,
+  highlightWords,
+  parseSearch,
+  pickedValues,
+  quoteValue,
+  scoped,
+  setFacet,
+  spotAt,
+  toggleTerm,
+} from '../src/lib/search';
 
 declare const WEB_DIR: string;
-interface Vector { q: string; ok: boolean; why: string; column?: number }
-const load = (name: string): Vector[] => JSON.parse(readFileSync(join(WEB_DIR, '../test/vectors', name), 'utf8')) as Vector[];
+interface Vector {
+  q: string;
+  ok: boolean;
+  why: string;
+  column?: number;
+}
+const load = (name: string): Vector[] =>
+  JSON.parse(readFileSync(join(WEB_DIR, '../test/vectors', name), 'utf8')) as Vector[];
 
-for (const [file, parse] of [['search.json', parseSearch], ['metric.json', parseMetric]] as const) {
+for (const [file, parse] of [
+  ['search.json', parseSearch],
+  ['metric.json', parseMetric],
+] as const) {
   for (const v of load(file)) {
     test(`${file}: ${v.ok ? 'takes' : 'refuses'} ${v.q || '(empty)'}`, () => {
       const r = parse(v.q);
@@ -38,7 +57,10 @@ test('facets edit the query and keep the rest as typed', () => {
   assert.equal(setFacet('error  service:a', 'service', ['a', 'b c']), 'error service:(a OR "b c")');
   assert.equal(setFacet('service:(a OR b) x', 'service', []), 'x');
   assert.equal(setFacet('a OR b', 'service', ['x']), '(a OR b) service:x');
-  assert.deepEqual(pickedValues(parseSearch('service:(a OR "b c") -service:d').ast, 'service'), { include: ['a', 'b c'], exclude: ['d'] });
+  assert.deepEqual(pickedValues(parseSearch('service:(a OR "b c") -service:d').ast, 'service'), {
+    include: ['a', 'b c'],
+    exclude: ['d'],
+  });
   assert.equal(toggleTerm('x', '@k', 'v', true), 'x -@k:v');
   assert.equal(toggleTerm('x -@k:v', '@k', 'v', true), 'x');
   assert.equal(addTerm('*', parseSearch('*').ast, 'a:b'), 'a:b');
@@ -56,7 +78,14 @@ test('suggestions know where the cursor is', () => {
   assert.deepEqual(spotAt('serv', 4), { kind: 'key', key: '', prefix: 'serv', start: 0, end: 4 });
   assert.deepEqual(spotAt('x -service:or', 13), { kind: 'value', key: 'service', prefix: 'or', start: 11, end: 13 });
   assert.equal(spotAt('service:(a OR b', 15).key, 'service');
-  assert.deepEqual(metricSpot('sum:a.b{env:pr', 14), { kind: 'value', metric: 'a.b', key: 'env', prefix: 'pr', start: 12, end: 14 });
+  assert.deepEqual(metricSpot('sum:a.b{env:pr', 14), {
+    kind: 'value',
+    metric: 'a.b',
+    key: 'env',
+    prefix: 'pr',
+    start: 12,
+    end: 14,
+  });
   assert.equal(metricSpot('sum:a.b{*} by {se', 17).kind, 'by');
   assert.equal(metricSpot('sum:aws.la', 10).prefix, 'aws.la');
 });

@@ -18,8 +18,12 @@ function readBoot(): Boot {
     given = {};
   }
   return {
-    version: given.version ?? '', session: given.session ?? true, now_ms: given.now_ms ?? Date.now(),
-    public_url: given.public_url ?? location.origin, envs: given.envs ?? [], has_data: given.has_data ?? true,
+    version: given.version ?? '',
+    session: given.session ?? true,
+    now_ms: given.now_ms ?? Date.now(),
+    public_url: given.public_url ?? location.origin,
+    envs: given.envs ?? [],
+    has_data: given.has_data ?? true,
   };
 }
 

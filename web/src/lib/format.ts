@@ -14,10 +14,16 @@ export function sig3(n: number): string {
   if (a >= 10) return n.toFixed(1);
   if (a >= 1) return n.toFixed(2);
   const d = Math.min(8, 2 - Math.floor(Math.log10(a)));
-  return n.toFixed(d).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '');
+  return n
+    .toFixed(d)
+    .replace(/(\.\d*?)0+$/, '$1')
+    .replace(/\.$/, '');
 }
 
-export interface Parts { v: string; u: string }
+export interface Parts {
+  v: string;
+  u: string;
+}
 
 /** A duration in nanoseconds: 4.81 s, 655 ms, 12 µs. */
 export function durParts(ns: number): Parts {
@@ -71,7 +77,10 @@ export function fmtValue(n: number | null | undefined): string {
 export function fmtBytes(n: number): string {
   const u = ['B', 'kB', 'MB', 'GB', 'TB'];
   let i = 0;
-  while (n >= 1000 && i < u.length - 1) { n /= 1000; i++; }
+  while (n >= 1000 && i < u.length - 1) {
+    n /= 1000;
+    i++;
+  }
   return `${i ? sig3(n) : Math.round(n)} ${u[i]}`;
 }
 
@@ -88,7 +97,10 @@ export function fmtPct(x: number): string {
 }
 
 /** Change against an earlier value: ×3.1 from half more on, else +12 %, −6 %. Null when there is nothing to compare. */
-export function fmtDelta(now: number | null | undefined, before: number | null | undefined): { text: string; ratio: number } | null {
+export function fmtDelta(
+  now: number | null | undefined,
+  before: number | null | undefined,
+): { text: string; ratio: number } | null {
   if (now === null || now === undefined || !before || !Number.isFinite(now)) return null;
   const r = now / before;
   if (r >= 1.5) return { text: `×${r >= 10 ? Math.round(r) : r.toFixed(1)}`, ratio: r };

@@ -7,7 +7,8 @@ export let lang: 'en' | 'ja' = 'en';
 
 export async function loadLanguage(wanted: string): Promise<void> {
   lang = wanted === 'ja' ? 'ja' : 'en';
-  dict = ((lang === 'ja' ? await import('../i18n/ja.json') : await import('../i18n/en.json')) as { default: Dict }).default;
+  dict = ((lang === 'ja' ? await import('../i18n/ja.json') : await import('../i18n/en.json')) as { default: Dict })
+    .default;
   document.documentElement.lang = lang;
 }
 

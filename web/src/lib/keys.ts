@@ -25,7 +25,9 @@ export function setSingleKeys(on: boolean): void {
   try {
     if (on) localStorage.removeItem('yg.keys');
     else localStorage.setItem('yg.keys', 'off');
-  } catch { /* private mode: lasts for this page only */ }
+  } catch {
+    /* private mode: lasts for this page only */
+  }
 }
 
 /** Bindings in force now, innermost first. */
@@ -55,8 +57,11 @@ function nameOf(e: KeyboardEvent): string {
 }
 
 function editable(el: EventTarget | null): boolean {
-  return el instanceof HTMLElement && (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName))
-    && !(el instanceof HTMLInputElement && /^(checkbox|radio|button)$/.test(el.type));
+  return (
+    el instanceof HTMLElement &&
+    (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName)) &&
+    !(el instanceof HTMLInputElement && /^(checkbox|radio|button)$/.test(el.type))
+  );
 }
 
 /** Roles that use Enter, Space and arrows themselves. */
@@ -70,7 +75,9 @@ function ownsKey(el: EventTarget | null, key: string): boolean {
 function focusList(): void {
   const el = document.activeElement;
   if (!(el instanceof HTMLElement) || !/^(BUTTON|A|SUMMARY|INPUT)$/.test(el.tagName)) return;
-  (document.querySelector<HTMLElement>('.wfbox, .scroll.list') ?? document.getElementById('main'))?.focus({ preventScroll: true });
+  (document.querySelector<HTMLElement>('.wfbox, .scroll.list') ?? document.getElementById('main'))?.focus({
+    preventScroll: true,
+  });
 }
 
 function onKey(e: KeyboardEvent): void {

@@ -2,9 +2,20 @@
 // Metric query syntax and formulas: parser with the column of the furthest failure, colour tokens.
 // Same vectors as the server's parser: test/vectors/metric.json.
 
-export interface MToken { kind: 'key' | 'op' | 'fn' | 'num' | 'str' | 'text'; start: number; end: number }
+export interface MToken {
+  kind: 'key' | 'op' | 'fn' | 'num' | 'str' | 'text';
+  start: number;
+  end: number;
+}
 export interface Series {
-  t: 'series'; aggr: string | null; metric: string; scope: string; by: string[]; mods: string[]; start: number; end: number;
+  t: 'series';
+  aggr: string | null;
+  metric: string;
+  scope: string;
+  by: string[];
+  mods: string[];
+  start: number;
+  end: number;
 }
 export type MNode =
   | Series
@@ -13,23 +24,58 @@ export type MNode =
   | { t: 'call'; fn: string; args: MNode[]; mods: string[]; start: number; end: number }
   | { t: 'bin'; op: string; c: [MNode, MNode]; start: number; end: number }
   | { t: 'neg'; c: MNode; start: number; end: number };
-export interface MParsed { parts: MNode[]; tokens: MToken[]; error: { why: string; column: number } | null }
+export interface MParsed {
+  parts: MNode[];
+  tokens: MToken[];
+  error: { why: string; column: number } | null;
+}
 
 /** Function name → [least, most] arguments. */
 const FUNCTIONS: Record<string, [number, number]> = {
-  abs: [1, 1], log2: [1, 1], log10: [1, 1], cumsum: [1, 1], integral: [1, 1], default_zero: [1, 1], default: [2, 2],
-  count_nonzero: [1, 1], count_not_null: [1, 1], per_second: [1, 1], per_minute: [1, 1], per_hour: [1, 1], diff: [1, 1],
-  monotonic_diff: [1, 1], dt: [1, 1], derivative: [1, 1], throughput: [1, 1], exclude_null: [1, 1], clamp_min: [2, 2],
-  clamp_max: [2, 2], cutoff_min: [2, 2], cutoff_max: [2, 2], top: [4, 4], moving_rollup: [3, 3], autosmooth: [1, 1],
-  robust_trend: [1, 1], trend_line: [1, 1], piecewise_constant: [1, 1], hour_before: [1, 1], day_before: [1, 1],
-  week_before: [1, 1], month_before: [1, 1], timeshift: [2, 2], calendar_shift: [3, 3], anomalies: [3, 9], outliers: [3, 4],
+  abs: [1, 1],
+  log2: [1, 1],
+  log10: [1, 1],
+  cumsum: [1, 1],
+  integral: [1, 1],
+  default_zero: [1, 1],
+  default: [2, 2],
+  count_nonzero: [1, 1],
+  count_not_null: [1, 1],
+  per_second: [1, 1],
+  per_minute: [1, 1],
+  per_hour: [1, 1],
+  diff: [1, 1],
+  monotonic_diff: [1, 1],
+  dt: [1, 1],
+  derivative: [1, 1],
+  throughput: [1, 1],
+  exclude_null: [1, 1],
+  clamp_min: [2, 2],
+  clamp_max: [2, 2],
+  cutoff_min: [2, 2],
+  cutoff_max: [2, 2],
+  top: [4, 4],
+  moving_rollup: [3, 3],
+  autosmooth: [1, 1],
+  robust_trend: [1, 1],
+  trend_line: [1, 1],
+  piecewise_constant: [1, 1],
+  hour_before: [1, 1],
+  day_before: [1, 1],
+  week_before: [1, 1],
+  month_before: [1, 1],
+  timeshift: [2, 2],
+  calendar_shift: [3, 3],
+  anomalies: [3, 9],
+  outliers: [3, 4],
   forecast: [3, 7],
 };
 for (const n of [3, 5, 7, 10, 20]) FUNCTIONS[`ewma_${n}`] = [1, 1];
 for (const n of [3, 5, 7, 9]) FUNCTIONS[`median_${n}`] = [1, 1];
 for (const n of [5, 13, 21, 29]) FUNCTIONS[`rollingavg_${n}`] = [1, 1];
 for (const d of ['top', 'bottom']) {
-  for (const n of [5, 10, 15, 20]) for (const b of ['mean', 'min', 'max', 'last', 'area', 'l2norm']) FUNCTIONS[`${d}${n}_${b}`] = [1, 1];
+  for (const n of [5, 10, 15, 20])
+    for (const b of ['mean', 'min', 'max', 'last', 'area', 'l2norm']) FUNCTIONS[`${d}${n}_${b}`] = [1, 1];
 }
 export const functionNames = Object.keys(FUNCTIONS);
 export const AGGREGATORS = ['avg', 'sum', 'min', 'max', 'count'];
@@ -44,10 +90,16 @@ class Parser {
   why = 'expr';
   depth = 0;
   tokens: MToken[] = [];
-  constructor(readonly s: string, readonly formula: boolean) {}
+  constructor(
+    readonly s: string,
+    readonly formula: boolean,
+  ) {}
 
   fail(why: string, at = this.i): never {
-    if (at >= this.far) { this.far = at; this.why = why; }
+    if (at >= this.far) {
+      this.far = at;
+      this.why = why;
+    }
     throw new Stop(why);
   }
   tok(kind: MToken['kind'], start: number): void {
@@ -94,7 +146,10 @@ class Parser {
       const back = this.i;
       this.ws();
       const op = this.s[this.i];
-      if (op !== '+' && op !== '-') { this.i = back; break; }
+      if (op !== '+' && op !== '-') {
+        this.i = back;
+        break;
+      }
       this.eat(op);
       this.ws();
       left = { t: 'bin', op, c: [left, this.term()], start, end: this.i };
@@ -109,7 +164,10 @@ class Parser {
       const back = this.i;
       this.ws();
       const op = this.s[this.i];
-      if (op !== '*' && op !== '/') { this.i = back; break; }
+      if (op !== '*' && op !== '/') {
+        this.i = back;
+        break;
+      }
       this.eat(op);
       this.ws();
       left = { t: 'bin', op, c: [left, this.factor()], start, end: this.i };
@@ -171,12 +229,21 @@ class Parser {
   }
   arg(): MNode | null {
     const start = this.i;
-    if (this.match(/^'[^']*'|^"[^"]*"/)) { this.tok('str', start); return null; }
+    if (this.match(/^'[^']*'|^"[^"]*"/)) {
+      this.tok('str', start);
+      return null;
+    }
     if (this.match(/^[a-z_]+\s*=\s*/)) {
       this.tok('key', start);
       const at = this.i;
-      if (this.match(/^'[^']*'|^"[^"]*"/)) { this.tok('str', at); return null; }
-      if (this.match(/^-?\d+(\.\d+)?/)) { this.tok('num', at); return null; }
+      if (this.match(/^'[^']*'|^"[^"]*"/)) {
+        this.tok('str', at);
+        return null;
+      }
+      if (this.match(/^-?\d+(\.\d+)?/)) {
+        this.tok('num', at);
+        return null;
+      }
       this.fail('value');
     }
     return this.expr();
@@ -185,7 +252,8 @@ class Parser {
     let aggr: string | null = null;
     let metric = first;
     if (this.peek(':')) {
-      if (!AGGREGATORS.includes(first) && first !== 'histogram' && !/^p\d+(\.\d+)?$/.test(first)) this.fail('aggregator', start);
+      if (!AGGREGATORS.includes(first) && first !== 'histogram' && !/^p\d+(\.\d+)?$/.test(first))
+        this.fail('aggregator', start);
       this.tok('fn', start);
       this.eat(':');
       aggr = first;
@@ -208,7 +276,10 @@ class Parser {
     const back = this.i;
     this.ws();
     const kw = this.i;
-    if (!this.match(/^by(?=[\s{])/)) { this.i = back; return []; }
+    if (!this.match(/^by(?=[\s{])/)) {
+      this.i = back;
+      return [];
+    }
     this.tok('op', kw);
     this.ws();
     this.need('{', 'by');
@@ -229,7 +300,11 @@ class Parser {
   scope(): void {
     const start = this.i;
     this.ws();
-    if (this.eat('*')) { this.ws(); if (this.peek('}')) return; this.i = start; }
+    if (this.eat('*')) {
+      this.ws();
+      if (this.peek('}')) return;
+      this.i = start;
+    }
     const body = this.s.slice(start, this.closing(start));
     const words = body.replace(/\([^()]*\)/g, (m) => (/\bin\s*$/i.test(body.slice(0, body.indexOf(m))) ? '' : m));
     const boolean = /(^|[\s()])(AND|and|OR|or|NOT|not|IN|in)(?=[\s()])/.test(words) || /[()]/.test(words);
@@ -397,13 +472,21 @@ export function formatSeries(n: Omit<Series, 't' | 'start' | 'end'>): string {
 }
 
 /** What the cursor stands in, for suggestions. */
-export interface MSpot { kind: 'metric' | 'tag' | 'value' | 'by'; metric: string; key: string; prefix: string; start: number; end: number }
+export interface MSpot {
+  kind: 'metric' | 'tag' | 'value' | 'by';
+  metric: string;
+  key: string;
+  prefix: string;
+  start: number;
+  end: number;
+}
 export function metricSpot(s: string, pos: number): MSpot {
   const left = s.slice(0, pos);
   const open = left.lastIndexOf('{');
   const close = left.lastIndexOf('}');
   const word = (re: RegExp): [number, number] => {
-    let a = pos, b = pos;
+    let a = pos,
+      b = pos;
     while (a > 0 && re.test(s[a - 1] as string)) a--;
     while (b < s.length && re.test(s[b] as string)) b++;
     return [a, b];
@@ -416,7 +499,15 @@ export function metricSpot(s: string, pos: number): MSpot {
     const text = s.slice(a, pos);
     const colon = text.indexOf(':');
     if (isBy) return { kind: 'by', metric, key: '', prefix: text, start: a, end: b };
-    if (colon >= 0) return { kind: 'value', metric, key: text.slice(0, colon), prefix: text.slice(colon + 1), start: a + colon + 1, end: b };
+    if (colon >= 0)
+      return {
+        kind: 'value',
+        metric,
+        key: text.slice(0, colon),
+        prefix: text.slice(colon + 1),
+        start: a + colon + 1,
+        end: b,
+      };
     return { kind: 'tag', metric, key: '', prefix: text, start: a, end: b };
   }
   const [a, b] = word(/[A-Za-z0-9_.]/);

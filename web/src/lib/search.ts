@@ -14,13 +14,27 @@ export type Node =
   | { t: 'free'; val: Val; start: number; end: number }
   | { t: 'cidr'; key: string; nets: string[]; start: number; end: number };
 export type TokenKind = 'key' | 'op' | 'str' | 'text';
-export interface Token { kind: TokenKind; start: number; end: number }
+export interface Token {
+  kind: TokenKind;
+  start: number;
+  end: number;
+}
 /** `why` is a message key of i18n (`q.err.<why>`); `column` is 1-based. */
-export interface SearchError { why: string; column: number }
-export interface Parsed { ast: Node | null; tokens: Token[]; error: SearchError | null }
+export interface SearchError {
+  why: string;
+  column: number;
+}
+export interface Parsed {
+  ast: Node | null;
+  tokens: Token[];
+  error: SearchError | null;
+}
 
 class Fail extends Error {
-  constructor(readonly why: string, readonly at: number) {
+  constructor(
+    readonly why: string,
+    readonly at: number,
+  ) {
     super(why);
   }
 }
@@ -72,7 +86,10 @@ class Parser {
     for (;;) {
       const back = this.i;
       this.ws();
-      if (!this.isWord('OR')) { this.i = back; break; }
+      if (!this.isWord('OR')) {
+        this.i = back;
+        break;
+      }
       this.word('OR');
       this.ws();
       c.push(this.and());
@@ -85,7 +102,10 @@ class Parser {
     for (;;) {
       const back = this.i;
       this.ws();
-      if (this.end() || this.s[this.i] === ')' || this.isWord('OR')) { this.i = back; break; }
+      if (this.end() || this.s[this.i] === ')' || this.isWord('OR')) {
+        this.i = back;
+        break;
+      }
       if (this.word('AND')) this.ws();
       c.push(this.unary());
     }
@@ -238,7 +258,10 @@ class Parser {
     for (;;) {
       const back = this.i;
       this.ws();
-      if (!this.isWord('OR')) { this.i = back; break; }
+      if (!this.isWord('OR')) {
+        this.i = back;
+        break;
+      }
       this.word('OR');
       this.ws();
       c.push(this.vand());
@@ -251,7 +274,10 @@ class Parser {
     for (;;) {
       const back = this.i;
       this.ws();
-      if (this.end() || this.s[this.i] === ')' || this.isWord('OR')) { this.i = back; break; }
+      if (this.end() || this.s[this.i] === ')' || this.isWord('OR')) {
+        this.i = back;
+        break;
+      }
       if (this.word('AND')) this.ws();
       c.push(this.vterm());
     }
@@ -332,7 +358,10 @@ function plain(v: Val): string | null {
   return v.t === 'word' && !/(^|[^\\])[*?]/.test(v.text) ? v.text.replace(/\\(.)/g, '$1') : null;
 }
 
-export interface Picked { include: string[]; exclude: string[] }
+export interface Picked {
+  include: string[];
+  exclude: string[];
+}
 
 /** Values of `key` that the query's top-level conjunction asks for or excludes; what facets show as ticked. */
 export function pickedValues(ast: Node | null, key: string): Picked {
@@ -359,10 +388,14 @@ export function conjuncts(ast: Node | null): Node[] {
 export function setFacet(q: string, key: string, values: string[]): string {
   const { ast, error } = parseSearch(q);
   if (error) return q;
-  const mine = conjuncts(ast).filter((n) => n.t === 'field' && n.key === key
-    && (n.val.t === 'vor' ? n.val.c : [n.val]).every((v) => plain(v) !== null));
-  const text = !values.length ? '' : values.length === 1
-    ? `${key}:${quoteValue(values[0] as string)}` : `${key}:(${values.map(quoteValue).join(' OR ')})`;
+  const mine = conjuncts(ast).filter(
+    (n) => n.t === 'field' && n.key === key && (n.val.t === 'vor' ? n.val.c : [n.val]).every((v) => plain(v) !== null),
+  );
+  const text = !values.length
+    ? ''
+    : values.length === 1
+      ? `${key}:${quoteValue(values[0] as string)}`
+      : `${key}:(${values.map(quoteValue).join(' OR ')})`;
   if (!mine.length) return addTerm(q, ast, text);
   let out = q;
   for (const n of [...mine].reverse()) {
@@ -387,7 +420,10 @@ export function toggleTerm(q: string, key: string, value: string, exclude = fals
 }
 
 function tidy(q: string): string {
-  return q.replace(/\s{2,}/g, ' ').replace(/^\s*AND\s+|\s+AND\s*$/g, '').trim();
+  return q
+    .replace(/\s{2,}/g, ' ')
+    .replace(/^\s*AND\s+|\s+AND\s*$/g, '')
+    .trim();
 }
 
 /** The query with the page's scope added. */
@@ -419,7 +455,13 @@ export function highlightWords(ast: Node | null): string[] {
 }
 
 /** What the cursor stands in: a key being typed, or a value of a key. */
-export interface CursorSpot { kind: 'key' | 'value'; key: string; prefix: string; start: number; end: number }
+export interface CursorSpot {
+  kind: 'key' | 'value';
+  key: string;
+  prefix: string;
+  start: number;
+  end: number;
+}
 export function spotAt(q: string, pos: number): CursorSpot {
   let start = pos;
   while (start > 0 && !/[\s()]/.test(q[start - 1] as string)) start--;
@@ -434,6 +476,13 @@ export function spotAt(q: string, pos: number): CursorSpot {
   }
   // inside key:( … ) the values of that key are asked for
   const open = /([^\s()":]+):\([^()]*$/.exec(q.slice(0, start));
-  if (open) return { kind: 'value', key: (open[1] as string).replace(/^-/, ''), prefix: text.replace(/^-/, ''), start: start + neg, end };
+  if (open)
+    return {
+      kind: 'value',
+      key: (open[1] as string).replace(/^-/, ''),
+      prefix: text.replace(/^-/, ''),
+      start: start + neg,
+      end,
+    };
   return { kind: 'key', key: '', prefix: text.slice(neg), start: start + neg, end };
 }

@@ -22,7 +22,10 @@ export function assignSlots(namesByWeight: readonly string[]): Map<string, numbe
   const taken = new Set<number>();
   for (const name of namesByWeight) {
     if (out.has(name)) continue;
-    if (taken.size === SLOTS) { out.set(name, 0); continue; }
+    if (taken.size === SLOTS) {
+      out.set(name, 0);
+      continue;
+    }
     let s = hash32(name) % SLOTS;
     while (taken.has(s)) s = (s + 1) % SLOTS;
     taken.add(s);

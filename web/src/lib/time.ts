@@ -32,16 +32,34 @@ function dtf(key: string, tz: string, o: Intl.DateTimeFormatOptions, loc = 'en-G
 }
 
 export interface Wall {
-  y: number; mo: number; d: number; h: number; mi: number; s: number; ms: number;
+  y: number;
+  mo: number;
+  d: number;
+  h: number;
+  mi: number;
+  s: number;
+  ms: number;
 }
 
 /** Wall clock of a moment in a zone. */
 export function wall(ms: number, tz = zone): Wall {
   const out: Record<string, number> = {};
-  const f = dtf('wall', tz, { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  const f = dtf('wall', tz, {
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  });
   for (const p of f.formatToParts(ms)) if (p.type !== 'literal') out[p.type] = Number(p.value);
   return {
-    y: out.year ?? 0, mo: out.month ?? 0, d: out.day ?? 0, h: out.hour ?? 0, mi: out.minute ?? 0, s: out.second ?? 0,
+    y: out.year ?? 0,
+    mo: out.month ?? 0,
+    d: out.day ?? 0,
+    h: out.hour ?? 0,
+    mi: out.minute ?? 0,
+    s: out.second ?? 0,
     ms: ((ms % 1000) + 1000) % 1000,
   };
 }
@@ -71,7 +89,9 @@ const p2 = (n: number): string => String(n).padStart(2, '0');
 export function zoneName(ms: number): string {
   if (zone === 'UTC' || zone === 'Etc/UTC') return 'UTC';
   if (zone === 'Asia/Tokyo') return 'JST';
-  const part = dtf('zone', zone, { timeZoneName: 'short' }, 'en-US').formatToParts(ms).find((p) => p.type === 'timeZoneName');
+  const part = dtf('zone', zone, { timeZoneName: 'short' }, 'en-US')
+    .formatToParts(ms)
+    .find((p) => p.type === 'timeZoneName');
   return part?.value ?? zone;
 }
 
@@ -103,12 +123,20 @@ export function fmtFull(ms: number, digits: 's' | 'ms' = 'ms'): string {
 export function timeTitle(ms: number, now: number): string {
   const utc = new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC');
   const s = Math.max(0, Math.round((now - ms) / 1000));
-  const age = s < 90 ? `${s} s` : s < 5400 ? `${Math.round(s / 60)} min` : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`;
+  const age =
+    s < 90
+      ? `${s} s`
+      : s < 5400
+        ? `${Math.round(s / 60)} min`
+        : s < 172800
+          ? `${Math.round(s / 3600)} h`
+          : `${Math.round(s / 86400)} d`;
   return `${fmtFull(ms)}\n${utc}\n− ${age}`;
 }
 
 export function sameDay(a: number, b: number): boolean {
-  const x = wall(a), y = wall(b);
+  const x = wall(a),
+    y = wall(b);
   return x.y === y.y && x.mo === y.mo && x.d === y.d;
 }
 
@@ -122,10 +150,12 @@ export function fmtRange(from: number, to: number, now: number): string {
 /** One bound of a range: now, now-15m, epoch ms, ISO 8601. Null when it is none of these. */
 export function parseBound(s: string, now: number): number | null {
   const rel = /^now(?:([+-])(\d+)([smhdw]))?$/.exec(s);
-  if (rel) return rel[1] ? now + (rel[1] === '-' ? -1 : 1) * Number(rel[2]) * (UNIT_MS[rel[3] as string] as number) : now;
+  if (rel)
+    return rel[1] ? now + (rel[1] === '-' ? -1 : 1) * Number(rel[2]) * (UNIT_MS[rel[3] as string] as number) : now;
   if (/^\d{12,14}$/.test(s)) return Number(s);
   if (/^\d{10}$/.test(s)) return Number(s) * 1000;
-  const iso = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?)?(Z|[+-]\d{2}:?\d{2})?$/.exec(s);
+  const iso =
+    /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?)?(Z|[+-]\d{2}:?\d{2})?$/.exec(s);
   if (!iso) return null;
   const n = (i: number): number => Number(iso[i] ?? 0);
   const ms = Number((iso[7] ?? '0').padEnd(3, '0'));
@@ -137,11 +167,18 @@ export function parseBound(s: string, now: number): number | null {
   return utc - (o[1] === '-' ? -1 : 1) * (Number(o[2]) * 36e5 + Number(o[3]) * 6e4);
 }
 
-export interface Bounds { from: string; to: string }
+export interface Bounds {
+  from: string;
+  to: string;
+}
 
 /** What people type: 5m, 2h, yesterday, 今日, 3:00-3:30, ISO/ISO, epoch, now-1w. Null when not understood. */
 export function parseTyped(input: string, now: number): Bounds | null {
-  const s = input.trim().normalize('NFKC').replace(/[〜~–—]/g, '-').toLowerCase();
+  const s = input
+    .trim()
+    .normalize('NFKC')
+    .replace(/[〜~–—]/g, '-')
+    .toLowerCase();
   const span = /^(?:past\s+|last\s+|過去)?(\d+)\s*(s|m|h|d|w|min|分|時間|日|週間?|秒)$/.exec(s);
   if (span) {
     const u = { min: 'm', 分: 'm', 時間: 'h', 日: 'd', 週: 'w', 週間: 'w', 秒: 's' }[span[2] as string] ?? span[2];
@@ -157,15 +194,24 @@ export function parseTyped(input: string, now: number): Bounds | null {
   const clock = /^(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})$/.exec(s);
   if (clock) {
     const at = (h: string, m: string): number => fromWall({ ...w, h: Number(h), mi: Number(m), s: 0, ms: 0 });
-    let a = at(clock[1] as string, clock[2] as string), b = at(clock[3] as string, clock[4] as string);
+    let a = at(clock[1] as string, clock[2] as string),
+      b = at(clock[3] as string, clock[4] as string);
     if (b <= a) a -= UNIT_MS.d as number;
-    if (a > now) { a -= UNIT_MS.d as number; b -= UNIT_MS.d as number; }
+    if (a > now) {
+      a -= UNIT_MS.d as number;
+      b -= UNIT_MS.d as number;
+    }
     return Number(clock[1]) < 24 && Number(clock[3]) < 25 ? { from: String(a), to: String(b) } : null;
   }
-  const up = input.trim().toUpperCase().replace(/NOW/g, 'now').replace(/(now[+-]\d+)([SMHDW])/g, (_, a, b) => a + String(b).toLowerCase());
+  const up = input
+    .trim()
+    .toUpperCase()
+    .replace(/NOW/g, 'now')
+    .replace(/(now[+-]\d+)([SMHDW])/g, (_, a, b) => a + String(b).toLowerCase());
   const pair = /^(\S+?)(?:\s+-\s+|\s*\/\s*|\s+to\s+|\s*,\s*)(\S+)$/i.exec(up);
   if (pair) {
-    const a = parseBound(pair[1] as string, now), b = parseBound(pair[2] as string, now);
+    const a = parseBound(pair[1] as string, now),
+      b = parseBound(pair[2] as string, now);
     if (a === null || b === null || a >= b) return null;
     return { from: keep(pair[1] as string, a), to: keep(pair[2] as string, b) };
   }

@@ -2,13 +2,34 @@
 // Decoder of the binary trace block (docs/api.md, GET Y/traces/:id). Columns are views into the answer; nothing is copied per span.
 
 export const FLAG = {
-  error: 1, cold: 2, inferred: 4, async: 8, critical: 16, logs: 32, profile: 64, attack: 128, db: 256, external: 512, folded: 1024,
-  events: 2048, links: 4096,
+  error: 1,
+  cold: 2,
+  inferred: 4,
+  async: 8,
+  critical: 16,
+  logs: 32,
+  profile: 64,
+  attack: 128,
+  db: 256,
+  external: 512,
+  folded: 1024,
+  events: 2048,
+  links: 4096,
 } as const;
 export const BLOCK = { partial: 1, missing: 2, skew: 4 } as const;
 
-export interface ServiceSum { name: string; spans: number; errors: number; self_ns: number }
-export interface Tail { env?: string; types: string[]; services: ServiceSum[]; insights?: unknown[] }
+export interface ServiceSum {
+  name: string;
+  spans: number;
+  errors: number;
+  self_ns: number;
+}
+export interface Tail {
+  env?: string;
+  types: string[];
+  services: ServiceSum[];
+  insights?: unknown[];
+}
 
 export interface TraceBlock {
   flags: number;
@@ -39,7 +60,9 @@ const align8 = (n: number): number => (n + 7) & ~7;
 
 /** Reads a block; throws BlockError with the byte offset when it is not one. */
 export function decodeTrace(buf: ArrayBuffer): TraceBlock {
-  const bad = (what: string, at: number): never => { throw new BlockError(`${what} at byte ${at}`); };
+  const bad = (what: string, at: number): never => {
+    throw new BlockError(`${what} at byte ${at}`);
+  };
   if (buf.byteLength < HEADER) bad('block shorter than its header', buf.byteLength);
   const v = new DataView(buf);
   if (v.getUint32(0, false) !== 0x59475431) bad('not a trace block', 0);
@@ -85,7 +108,8 @@ export function decodeTrace(buf: ArrayBuffer): TraceBlock {
     let s = memo.get(i);
     if (s === undefined) {
       if (i >= m) return '';
-      const a = offs[i] as number, b = offs[i + 1] as number;
+      const a = offs[i] as number,
+        b = offs[i + 1] as number;
       s = b > a && b <= strBytes ? text.decode(new Uint8Array(buf, strAt + a, b - a)) : '';
       memo.set(i, s);
     }
@@ -102,15 +126,33 @@ export function decodeTrace(buf: ArrayBuffer): TraceBlock {
   const id = Array.from(new Uint8Array(buf, 32, 16), (b) => b.toString(16).padStart(2, '0')).join('');
   checkTree(n, parent, endOf, bad);
   return {
-    flags: v.getUint16(6, true), n, nTotal: v.getUint32(12, true), baseNs: v.getBigUint64(24, true), traceId: id,
-    startOff, dur, spanId, parent, endOf, name, resource, service, depth, flag, type, str, tail, bytes: total,
+    flags: v.getUint16(6, true),
+    n,
+    nTotal: v.getUint32(12, true),
+    baseNs: v.getBigUint64(24, true),
+    traceId: id,
+    startOff,
+    dur,
+    spanId,
+    parent,
+    endOf,
+    name,
+    resource,
+    service,
+    depth,
+    flag,
+    type,
+    str,
+    tail,
+    bytes: total,
   };
 }
 
 /** Rows must be in depth-first order, or every walk over them would go wrong. */
 function checkTree(n: number, parent: Int32Array, endOf: Uint32Array, bad: (what: string, at: number) => never): void {
   for (let i = 0; i < n; i++) {
-    const p = parent[i] as number, e = endOf[i] as number;
+    const p = parent[i] as number,
+      e = endOf[i] as number;
     if (p >= i || p < -2) bad(`row ${i} has parent ${p}`, HEADER);
     if (e <= i || e > n) bad(`row ${i} ends at row ${e}`, HEADER);
     if (p >= 0 && e > (endOf[p] as number)) bad(`row ${i} ends after its parent`, HEADER);

@@ -24,7 +24,11 @@ const ALIASES: [RegExp, (m: RegExpExecArray) => string, ((m: RegExpExecArray) =>
   [/^\/metric\/summary$/, () => '/metrics'],
   [/^\/monitors\/manage$/, () => '/monitors'],
 ];
-const KEY_ALIASES: [string, string][] = [['query', 'q'], ['from_ts', 'from'], ['to_ts', 'to']];
+const KEY_ALIASES: [string, string][] = [
+  ['query', 'q'],
+  ['from_ts', 'from'],
+  ['to_ts', 'to'],
+];
 
 /** Parses a query string; the first value of a key wins, unknown keys are kept. */
 export function parseSearch(search: string): Params {
@@ -37,12 +41,16 @@ export function parseSearch(search: string): Params {
 function enc(s: string): string {
   return encodeURIComponent(s)
     .replace(/%20/g, '+')
-    .replace(/%(3A|2C|40|2F|3D|3B|7B|7D|3E|3C)/g, (h) => (h === '%3D' || /%3[CE]|%7[BD]/.test(h) ? h : decodeURIComponent(h)));
+    .replace(/%(3A|2C|40|2F|3D|3B|7B|7D|3E|3C)/g, (h) =>
+      h === '%3D' || /%3[CE]|%7[BD]/.test(h) ? h : decodeURIComponent(h),
+    );
 }
 
 /** Sorted keys, defaults and empty values left out: equal views are equal strings. */
 export function formatSearch(params: Params): string {
-  const keys = Object.keys(params).filter((k) => params[k] !== '' && params[k] !== DEFAULTS[k]).sort();
+  const keys = Object.keys(params)
+    .filter((k) => params[k] !== '' && params[k] !== DEFAULTS[k])
+    .sort();
   return keys.length ? '?' + keys.map((k) => `${enc(k)}=${enc(params[k] ?? '')}`).join('&') : '';
 }
 

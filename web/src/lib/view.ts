@@ -26,7 +26,9 @@ let tick = 0;
 let live = false;
 let memo: { id: string; range: View['range']; bad: boolean } | null = null;
 const subs = new Set<() => void>();
-const announce = (): void => { for (const s of [...subs]) s(); };
+const announce = (): void => {
+  for (const s of [...subs]) s();
+};
 
 /** Asks everything again; a relative range moves on. */
 export function refresh(): void {
@@ -48,9 +50,13 @@ function rangeOf(from: string, to: string): { range: View['range']; bad: boolean
   const id = `${from}|${to}|${tick}`;
   if (memo?.id === id) return memo;
   const now = Math.floor(serverNow() / 1000) * 1000;
-  let a = parseBound(from, now), b = parseBound(to, now);
+  let a = parseBound(from, now),
+    b = parseBound(to, now);
   const bad = a === null || b === null || a >= b;
-  if (bad) { a = now - 36e5; b = now; }
+  if (bad) {
+    a = now - 36e5;
+    b = now;
+  }
   memo = { id, range: { from_ms: a as number, to_ms: b as number }, bad };
   return memo;
 }
@@ -71,27 +77,50 @@ export function useView(): View {
   const to = loc.params.to ?? 'now';
   const { range, bad } = rangeOf(from, to);
   return {
-    loc, params: loc.params, from, to, range, key: `${from}|${to}|${tick}`, env: loc.params.env ?? '', service: loc.params.service ?? '',
-    live: live && isRelative(from, to), badTime: bad,
+    loc,
+    params: loc.params,
+    from,
+    to,
+    range,
+    key: `${from}|${to}|${tick}`,
+    env: loc.params.env ?? '',
+    service: loc.params.service ?? '',
+    live: live && isRelative(from, to),
+    badTime: bad,
   };
 }
 
 /** Sets an absolute range (drag on a chart); the earlier one is one Back away. */
 export function zoomTo(from_ms: number, to_ms: number): void {
   live = false;
-  const a = Math.floor(from_ms), b = Math.max(Math.ceil(to_ms), a + 1000);
+  const a = Math.floor(from_ms),
+    b = Math.max(Math.ceil(to_ms), a + 1000);
   setParams({ from: String(a), to: String(b) });
 }
 
 /** Moves or scales the range: shift by half a window, zoom by two. */
 export function moveRange(v: View, what: 'earlier' | 'later' | 'in' | 'out'): void {
   const { from_ms: a, to_ms: b } = v.range;
-  const w = b - a, now = serverNow();
-  let from = a, to = b;
-  if (what === 'earlier') { from = a - w / 2; to = b - w / 2; }
-  if (what === 'later') { from = Math.min(a + w / 2, now - w); to = Math.min(b + w / 2, now); }
-  if (what === 'in') { from = a + w / 4; to = b - w / 4; }
-  if (what === 'out') { from = a - w / 2; to = Math.min(b + w / 2, now); }
+  const w = b - a,
+    now = serverNow();
+  let from = a,
+    to = b;
+  if (what === 'earlier') {
+    from = a - w / 2;
+    to = b - w / 2;
+  }
+  if (what === 'later') {
+    from = Math.min(a + w / 2, now - w);
+    to = Math.min(b + w / 2, now);
+  }
+  if (what === 'in') {
+    from = a + w / 4;
+    to = b - w / 4;
+  }
+  if (what === 'out') {
+    from = a - w / 2;
+    to = Math.min(b + w / 2, now);
+  }
   zoomTo(from, to);
 }
 
@@ -115,7 +144,9 @@ function announceStatus(): void {
 }
 export function startStatus(): void {
   void ask();
-  setInterval(() => { if (!document.hidden) void ask(); }, 10_000);
+  setInterval(() => {
+    if (!document.hidden) void ask();
+  }, 10_000);
 }
 export function askStatusNow(): void {
   void ask();

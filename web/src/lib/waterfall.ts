@@ -6,11 +6,32 @@ import { FLAG, type TraceBlock } from './traceblock';
 export const GROUP_MIN = 10;
 
 export interface Group {
-  first: number; parent: number; rows: number[]; start: number; end: number; sum: number; min: number; max: number; errors: number; sequential: number;
+  first: number;
+  parent: number;
+  rows: number[];
+  start: number;
+  end: number;
+  sum: number;
+  min: number;
+  max: number;
+  errors: number;
+  sequential: number;
 }
 /** A stretch of a span in which nothing was recorded; `kind` names the cause when one is known. */
-export interface Gap { row: number; from: number; to: number; kind: 'init' | 'gap' }
-export interface Finding { kind: 'cold' | 'repeat' | 'queue' | 'gap' | 'slow' | 'error'; row: number; ns: number; share: number; label: string; n?: number }
+export interface Gap {
+  row: number;
+  from: number;
+  to: number;
+  kind: 'init' | 'gap';
+}
+export interface Finding {
+  kind: 'cold' | 'repeat' | 'queue' | 'gap' | 'slow' | 'error';
+  row: number;
+  ns: number;
+  share: number;
+  label: string;
+  n?: number;
+}
 export interface Analysis {
   total: number;
   rootEnd: number;
@@ -43,8 +64,15 @@ export function analyse(t: TraceBlock): Analysis {
   for (let i = 0; i < t.n; i++) total = Math.max(total, end(t, i));
   const main = roots.find((r) => t.parent[r] === -1) ?? 0;
   const a: Analysis = {
-    total: Math.max(total, 1), rootEnd: t.n ? end(t, main) : 0, groups: new Map(), groupOf: new Map(), gaps: new Map(), critical: new Map(),
-    findings: [], errors: 0, subErrors: new Uint32Array(t.n),
+    total: Math.max(total, 1),
+    rootEnd: t.n ? end(t, main) : 0,
+    groups: new Map(),
+    groupOf: new Map(),
+    gaps: new Map(),
+    critical: new Map(),
+    findings: [],
+    errors: 0,
+    subErrors: new Uint32Array(t.n),
   };
   for (let i = t.n - 1; i >= 0; i--) {
     const e = (t.flag[i] as number) & FLAG.error ? 1 : 0;
@@ -73,11 +101,21 @@ function findGroups(t: TraceBlock, a: Analysis): void {
     for (const rows of by.values()) {
       if (rows.length < GROUP_MIN) continue;
       const g: Group = {
-        first: rows[0] as number, parent, rows, start: Infinity, end: 0, sum: 0, min: Infinity, max: 0, errors: 0, sequential: 0,
+        first: rows[0] as number,
+        parent,
+        rows,
+        start: Infinity,
+        end: 0,
+        sum: 0,
+        min: Infinity,
+        max: 0,
+        errors: 0,
+        sequential: 0,
       };
       let lastEnd = -Infinity;
       for (const r of rows) {
-        const s = t.startOff[r] as number, d = t.dur[r] as number;
+        const s = t.startOff[r] as number,
+          d = t.dur[r] as number;
         if (s >= lastEnd) g.sequential++;
         lastEnd = Math.max(lastEnd, s + d);
         g.start = Math.min(g.start, s);
@@ -100,11 +138,18 @@ function findGaps(t: TraceBlock, a: Analysis): void {
   for (let i = 0; i < t.n; i++) {
     if ((t.endOf[i] as number) === i + 1) continue;
     if ((t.flag[i] as number) & FLAG.inferred && (t.flag[i] as number) & FLAG.async) continue;
-    const s = t.startOff[i] as number, d = t.dur[i] as number;
+    const s = t.startOff[i] as number,
+      d = t.dur[i] as number;
     if (d < 1e6) continue;
-    let at = s, from = 0, to = 0, cold = false;
+    let at = s,
+      from = 0,
+      to = 0,
+      cold = false;
     const note = (x: number): void => {
-      if (x - at > to - from) { from = at; to = x; }
+      if (x - at > to - from) {
+        from = at;
+        to = x;
+      }
     };
     const kids = childrenOf(t, i);
     for (const k of kids) {
@@ -115,7 +160,8 @@ function findGaps(t: TraceBlock, a: Analysis): void {
     note(s + d);
     const len = to - from;
     const before = from === s && kids.length > 0;
-    if (before && len >= 100e6 && (cold || ((t.flag[i] as number) & FLAG.cold) !== 0)) a.gaps.set(i, { row: i, from, to, kind: 'init' });
+    if (before && len >= 100e6 && (cold || ((t.flag[i] as number) & FLAG.cold) !== 0))
+      a.gaps.set(i, { row: i, from, to, kind: 'init' });
     else if (len >= d * 0.2 && len >= 20e6 && len >= a.total * 0.02) a.gaps.set(i, { row: i, from, to, kind: 'gap' });
   }
 }
@@ -134,9 +180,12 @@ function walkCritical(t: TraceBlock, a: Analysis, root: number): void {
     const [row, until] = stack.pop() as [number, number];
     const start = t.startOff[row] as number;
     let at = Math.min(until, end(t, row));
-    const kids = childrenOf(t, row).filter((k) => (t.startOff[k] as number) < at).sort((x, y) => end(t, y) - end(t, x));
+    const kids = childrenOf(t, row)
+      .filter((k) => (t.startOff[k] as number) < at)
+      .sort((x, y) => end(t, y) - end(t, x));
     for (const k of kids) {
-      const ks = t.startOff[k] as number, ke = end(t, k);
+      const ks = t.startOff[k] as number,
+        ke = end(t, k);
       if (ke > at + 1 || ks >= at) continue;
       add(row, ke, at);
       stack.push([k, ke]);
@@ -152,12 +201,22 @@ function findings(t: TraceBlock, a: Analysis, main: number): void {
   const whole = Math.max(1, t.dur[main] as number);
   const out: Finding[] = [];
   for (const g of a.gaps.values()) {
-    const ns = g.to - g.from, share = ns / whole;
-    if (g.kind === 'init' && share >= 0.1) out.push({ kind: 'cold', row: g.row, ns, share, label: t.str(t.service[Math.min(t.n - 1, g.row + 1)] as number) });
-    else if (g.kind === 'gap' && share >= 0.2) out.push({ kind: 'gap', row: g.row, ns, share, label: t.str(t.resource[g.row] as number) });
+    const ns = g.to - g.from,
+      share = ns / whole;
+    if (g.kind === 'init' && share >= 0.1)
+      out.push({
+        kind: 'cold',
+        row: g.row,
+        ns,
+        share,
+        label: t.str(t.service[Math.min(t.n - 1, g.row + 1)] as number),
+      });
+    else if (g.kind === 'gap' && share >= 0.2)
+      out.push({ kind: 'gap', row: g.row, ns, share, label: t.str(t.resource[g.row] as number) });
   }
   for (let i = 0; i < t.n; i++) {
-    const f = t.flag[i] as number, d = t.dur[i] as number;
+    const f = t.flag[i] as number,
+      d = t.dur[i] as number;
     if (f & FLAG.cold && t.str(t.name[i] as number) === 'aws.lambda.cold_start' && d / whole >= 0.1) {
       out.push({ kind: 'cold', row: i, ns: d, share: d / whole, label: t.str(t.service[i] as number) });
     }
@@ -166,13 +225,29 @@ function findings(t: TraceBlock, a: Analysis, main: number): void {
     }
     const leaf = (t.endOf[i] as number) === i + 1;
     if (leaf && f & (FLAG.db | FLAG.external) && d / whole >= 0.3 && !a.groupOf.has(i)) {
-      out.push({ kind: 'slow', row: i, ns: d, share: d / whole, label: t.str(t.resource[i] as number) || t.str(t.name[i] as number) });
+      out.push({
+        kind: 'slow',
+        row: i,
+        ns: d,
+        share: d / whole,
+        label: t.str(t.resource[i] as number) || t.str(t.name[i] as number),
+      });
     }
   }
   for (const g of a.groups.values()) {
     if (g.sequential < g.rows.length * 0.8) continue;
-    const label = `${t.str(t.name[g.first] as number).split('.').pop()} ${t.str(t.resource[g.first] as number)}`.trim();
-    out.push({ kind: 'repeat', row: g.first, ns: g.end - g.start, share: (g.end - g.start) / whole, label, n: g.rows.length });
+    const label = `${t
+      .str(t.name[g.first] as number)
+      .split('.')
+      .pop()} ${t.str(t.resource[g.first] as number)}`.trim();
+    out.push({
+      kind: 'repeat',
+      row: g.first,
+      ns: g.end - g.start,
+      share: (g.end - g.start) / whole,
+      label,
+      n: g.rows.length,
+    });
   }
   out.sort((x, y) => y.ns - x.ns);
   // a gap inside a gap says the same twice
@@ -184,7 +259,13 @@ function findings(t: TraceBlock, a: Analysis, main: number): void {
   a.findings = seen.slice(0, 5);
   const firstError = deepestError(t);
   if (firstError >= 0) {
-    a.findings.push({ kind: 'error', row: firstError, ns: t.dur[firstError] as number, share: 0, label: t.str(t.resource[firstError] as number) });
+    a.findings.push({
+      kind: 'error',
+      row: firstError,
+      ns: t.dur[firstError] as number,
+      share: 0,
+      label: t.str(t.resource[firstError] as number),
+    });
   }
 }
 
@@ -194,16 +275,25 @@ function deepestError(t: TraceBlock): number {
   for (let i = 0; i < t.n; i++) {
     if (!((t.flag[i] as number) & FLAG.error)) continue;
     let below = false;
-    for (let c = i + 1; c < (t.endOf[i] as number); c++) if ((t.flag[c] as number) & FLAG.error) { below = true; break; }
+    for (let c = i + 1; c < (t.endOf[i] as number); c++)
+      if ((t.flag[c] as number) & FLAG.error) {
+        below = true;
+        break;
+      }
     if (!below && (best < 0 || (t.startOff[i] as number) < (t.startOff[best] as number))) best = i;
   }
   return best;
 }
 
 /** A row of the drawn list: a span, a folded group, or spans hidden by the service filter. */
-export type Row = { kind: 'span'; i: number } | { kind: 'group'; g: Group } | { kind: 'hidden'; i: number; n: number; errors: number };
+export type Row =
+  { kind: 'span'; i: number } | { kind: 'group'; g: Group } | { kind: 'hidden'; i: number; n: number; errors: number };
 
-export interface View { closed: Set<number>; unfolded: Set<number>; service: number }
+export interface View {
+  closed: Set<number>;
+  unfolded: Set<number>;
+  service: number;
+}
 
 /** Rows in drawing order, honouring folded spans, unfolded groups and the service filter (−1 = all). */
 export function visibleRows(t: TraceBlock, a: Analysis, view: View): Row[] {
@@ -217,7 +307,8 @@ export function visibleRows(t: TraceBlock, a: Analysis, view: View): Row[] {
       continue;
     }
     if (view.service >= 0 && !touches(t, i, view.service)) {
-      let errors = 0, n = 0;
+      let errors = 0,
+        n = 0;
       const at = i;
       const p = t.parent[i];
       while (i < t.n && t.parent[i] === p && !touches(t, i, view.service)) {
@@ -246,6 +337,7 @@ export function axisTicks(from: number, to: number, max: number): number[] {
   const f = raw / p;
   const step = (f <= 1 ? 1 : f <= 2 ? 2 : f <= 5 ? 5 : 10) * p;
   const out: number[] = [];
-  for (let x = Math.ceil(from / step) * step; x <= to + step * 1e-9; x += step) out.push(Math.abs(x) < step * 1e-9 ? 0 : x);
+  for (let x = Math.ceil(from / step) * step; x <= to + step * 1e-9; x += step)
+    out.push(Math.abs(x) < step * 1e-9 ? 0 : x);
   return out;
 }

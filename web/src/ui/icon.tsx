@@ -14,13 +14,27 @@ export function mountSprite(): void {
 }
 
 export function Icon({ n, cls = '' }: { n: string; cls?: string }): VNode {
-  return <svg class={`ico ${cls}`} aria-hidden="true"><use href={`#i-${n}`} /></svg>;
+  return (
+    <svg class={`ico ${cls}`} aria-hidden="true">
+      <use href={`#i-${n}`} />
+    </svg>
+  );
 }
 
 export type StatusKind = 'error' | 'warn' | 'ok' | 'nodata' | 'info' | 'muted' | 'half';
 
 /** A glyph with its word; `bare` hides the word from sight, not from screen readers. */
-export function St({ k, word, bare, cls = '' }: { k: StatusKind; word?: ComponentChildren; bare?: boolean; cls?: string }): VNode {
+export function St({
+  k,
+  word,
+  bare,
+  cls = '',
+}: {
+  k: StatusKind;
+  word?: ComponentChildren;
+  bare?: boolean;
+  cls?: string;
+}): VNode {
   return (
     <span class={`st c-${k === 'half' ? 'warn' : k} ${cls}`}>
       <Icon n={`st-${k}`} />
@@ -42,14 +56,22 @@ export function logKind(status: string | undefined): StatusKind {
 /** Monitor state word → glyph kind. */
 export function stateKind(state: string | undefined): StatusKind {
   switch (state) {
-    case 'Alert': return 'error';
-    case 'Warn': return 'warn';
-    case 'OK': return 'ok';
-    case 'Ignored': case 'Skipped': return 'muted';
-    default: return 'nodata';
+    case 'Alert':
+      return 'error';
+    case 'Warn':
+      return 'warn';
+    case 'OK':
+      return 'ok';
+    case 'Ignored':
+    case 'Skipped':
+      return 'muted';
+    default:
+      return 'nodata';
   }
 }
 export function stateWord(state: string | undefined): string {
-  const key = { Alert: 'alert', Warn: 'warn', OK: 'ok', 'No Data': 'nodata', Ignored: 'ignored', Skipped: 'skipped' }[state ?? ''];
+  const key = { Alert: 'alert', Warn: 'warn', OK: 'ok', 'No Data': 'nodata', Ignored: 'ignored', Skipped: 'skipped' }[
+    state ?? ''
+  ];
   return key ? t(`state.${key}`) : state || t('state.new');
 }

@@ -8,19 +8,59 @@ import { t } from '../lib/i18n';
 import { fmtClock, fmtFull, pageZone } from '../lib/time';
 import { ChartTable, timeTicks, useWidth } from './svg';
 
-export interface LineSeries { label: string; color: string; values: (number | null)[]; dash?: number[]; width?: number; alpha?: number }
-export interface Threshold { value: number; color: string; label: string; dash?: number[] }
-export interface Span { from: number; to: number; color: string }
+export interface LineSeries {
+  label: string;
+  color: string;
+  values: (number | null)[];
+  dash?: number[];
+  width?: number;
+  alpha?: number;
+}
+export interface Threshold {
+  value: number;
+  color: string;
+  label: string;
+  dash?: number[];
+}
+export interface Span {
+  from: number;
+  to: number;
+  color: string;
+}
 
 function css(v: string): string {
   const m = /^var\((--[\w-]+)\)$/.exec(v);
-  return m ? getComputedStyle(document.documentElement).getPropertyValue(m[1] as string).trim() : v;
+  return m
+    ? getComputedStyle(document.documentElement)
+        .getPropertyValue(m[1] as string)
+        .trim()
+    : v;
 }
 
 /** Draws series over `times` (ms). Colours are custom properties, read anew when the theme changes. */
-export function LineChart({ times, series, range, h = 240, thresholds = [], spans = [], bracket, onZoom, label, fmt = fmtValue, onCursor }: {
-  times: number[]; series: LineSeries[]; range: { from_ms: number; to_ms: number }; h?: number; thresholds?: Threshold[]; spans?: Span[];
-  bracket?: { from: number; to: number; label: string }; onZoom?: (a: number, b: number) => void; label: string; fmt?: (n: number) => string;
+export function LineChart({
+  times,
+  series,
+  range,
+  h = 240,
+  thresholds = [],
+  spans = [],
+  bracket,
+  onZoom,
+  label,
+  fmt = fmtValue,
+  onCursor,
+}: {
+  times: number[];
+  series: LineSeries[];
+  range: { from_ms: number; to_ms: number };
+  h?: number;
+  thresholds?: Threshold[];
+  spans?: Span[];
+  bracket?: { from: number; to: number; label: string };
+  onZoom?: (a: number, b: number) => void;
+  label: string;
+  fmt?: (n: number) => string;
   onCursor?: (i: number | null) => void;
 }): VNode {
   const [box, w] = useWidth<HTMLElement>();
@@ -42,44 +82,82 @@ export function LineChart({ times, series, range, h = 240, thresholds = [], span
     const el = host.current;
     if (!el || w < 40) return undefined;
     const all = series.flatMap((s) => s.values.filter((v): v is number => v !== null));
-    const lo = Math.min(0, ...all), top = Math.max(...all, ...thresholds.map((x) => x.value * 1.08), 0);
+    const lo = Math.min(0, ...all),
+      top = Math.max(...all, ...thresholds.map((x) => x.value * 1.08), 0);
     const hi = top > 0 ? top * 1.1 : lo < 0 ? 0 : 1;
     const font = '11px ' + css('var(--font)');
     const under = (u: uPlot): void => paintUnder(u, thresholds, spans);
     const over = (u: uPlot): void => paintOver(u, thresholds, bracket, font);
     const opts: uPlot.Options = {
-      width: w, height: h, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), pageZone()), legend: { show: false }, padding: [12, 8, 0, 0],
+      width: w,
+      height: h,
+      tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), pageZone()),
+      legend: { show: false },
+      padding: [12, 8, 0, 0],
       cursor: { points: { size: 6 }, drag: { x: !!onZoom, y: false, setScale: false }, focus: { prox: 24 } },
       focus: { alpha: series.length > 6 ? 0.35 : 1 },
-      scales: { x: { time: true, range: () => [range.from_ms / 1000, range.to_ms / 1000] }, y: { range: () => [lo * 1.1, hi] } },
+      scales: {
+        x: { time: true, range: () => [range.from_ms / 1000, range.to_ms / 1000] },
+        y: { range: () => [lo * 1.1, hi] },
+      },
       axes: [
         {
-          stroke: css('var(--text-3)'), font, size: 24, gap: 4, grid: { show: false }, ticks: { show: false },
+          stroke: css('var(--text-3)'),
+          font,
+          size: 24,
+          gap: 4,
+          grid: { show: false },
+          ticks: { show: false },
           splits: () => timeTicks(range.from_ms, range.to_ms, w).map((x) => x.at / 1000),
           values: () => timeTicks(range.from_ms, range.to_ms, w).map((x) => x.label),
         },
         {
-          stroke: css('var(--text-3)'), font, size: 56, gap: 6, grid: { stroke: css('var(--grid)'), width: 1 }, ticks: { show: false }, space: 40,
+          stroke: css('var(--text-3)'),
+          font,
+          size: 56,
+          gap: 6,
+          grid: { stroke: css('var(--grid)'), width: 1 },
+          ticks: { show: false },
+          space: 40,
           values: (_u, vs) => vs.map((v) => fmt(v)),
         },
       ],
-      series: [{}, ...series.map((s) => ({
-        label: s.label, stroke: css(s.color), width: s.width ?? 1.5, dash: s.dash, alpha: s.alpha ?? 1, spanGaps: false,
-        points: { show: sparse(s.values), size: 4, fill: css(s.color) },
-      }))],
+      series: [
+        {},
+        ...series.map((s) => ({
+          label: s.label,
+          stroke: css(s.color),
+          width: s.width ?? 1.5,
+          dash: s.dash,
+          alpha: s.alpha ?? 1,
+          spanGaps: false,
+          points: { show: sparse(s.values), size: 4, fill: css(s.color) },
+        })),
+      ],
       hooks: {
-        drawClear: [under], draw: [over],
-        setCursor: [(u) => { if (!stickyRef.current) setCur(u.cursor.left !== undefined && u.cursor.left >= 0 ? u.cursor.idx ?? null : null); }],
-        setSelect: [(u) => {
-          if (!onZoom || u.select.width < 4) return;
-          onZoom(u.posToVal(u.select.left, 'x') * 1000, u.posToVal(u.select.left + u.select.width, 'x') * 1000);
-        }],
+        drawClear: [under],
+        draw: [over],
+        setCursor: [
+          (u) => {
+            if (!stickyRef.current)
+              setCur(u.cursor.left !== undefined && u.cursor.left >= 0 ? (u.cursor.idx ?? null) : null);
+          },
+        ],
+        setSelect: [
+          (u) => {
+            if (!onZoom || u.select.width < 4) return;
+            onZoom(u.posToVal(u.select.left, 'x') * 1000, u.posToVal(u.select.left + u.select.width, 'x') * 1000);
+          },
+        ],
       },
     };
     const data = [times.map((x) => x / 1000), ...series.map((s) => s.values)] as uPlot.AlignedData;
     const u = new uPlot(opts, data, el);
     plot.current = u;
-    return () => { u.destroy(); plot.current = null; };
+    return () => {
+      u.destroy();
+      plot.current = null;
+    };
   }, [times, series, w, h, theme, range.from_ms, range.to_ms, thresholds.length, spans.length]);
 
   useEffect(() => onCursor?.(cur), [cur]);
@@ -109,21 +187,57 @@ export function LineChart({ times, series, range, h = 240, thresholds = [], span
   };
   const u = plot.current;
   const at = cur !== null ? times[cur] : undefined;
-  const rows = cur === null ? [] : series.map((s) => ({ s, v: s.values[cur] ?? null })).filter((r) => r.v !== null).sort((a, b) => (b.v as number) - (a.v as number));
+  const rows =
+    cur === null
+      ? []
+      : series
+          .map((s) => ({ s, v: s.values[cur] ?? null }))
+          .filter((r) => r.v !== null)
+          .sort((a, b) => (b.v as number) - (a.v as number));
   const left = u && at !== undefined ? u.valToPos(at / 1000, 'x') + u.bbox.left / devicePixelRatio : 0;
   return (
-    <figure class="chart line" ref={box} tabIndex={0} role="group" aria-label={`${label}. ${t('chart.keys')}`} onKeyDown={key} style={{ minHeight: `${h}px` }}
-      onClick={() => setSticky((x) => !x && cur !== null)}>
+    <figure
+      class="chart line"
+      ref={box}
+      tabIndex={0}
+      role="group"
+      aria-label={`${label}. ${t('chart.keys')}`}
+      onKeyDown={key}
+      style={{ minHeight: `${h}px` }}
+      onClick={() => setSticky((x) => !x && cur !== null)}
+    >
       <div ref={host} role="img" aria-label={label} />
       {cur !== null && at !== undefined && rows.length ? (
-        <div class="hovercard" style={{ left: left > w / 2 ? `${Math.max(0, left - 252)}px` : `${left + 12}px`, top: '8px', width: '240px' }}>
+        <div
+          class="hovercard"
+          style={{ left: left > w / 2 ? `${Math.max(0, left - 252)}px` : `${left + 12}px`, top: '8px', width: '240px' }}
+        >
           <div class="t3">{fmtFull(at, 's')}</div>
           {rows.slice(0, 10).map((r) => (
-            <div class="r" key={r.s.label}><i class="sw line" style={{ background: r.s.color, opacity: r.s.alpha ?? 1 }} /><span class="cut">{r.s.label}</span><b>{fmt(r.v as number)}</b></div>))}
+            <div class="r" key={r.s.label}>
+              <i class="sw line" style={{ background: r.s.color, opacity: r.s.alpha ?? 1 }} />
+              <span class="cut">{r.s.label}</span>
+              <b>{fmt(r.v as number)}</b>
+            </div>
+          ))}
           {rows.length > 10 ? <div class="t3">{t('more_n', { n: rows.length - 10 })}</div> : null}
-        </div>) : null}
-      <span class="sr" aria-live="polite">{at !== undefined ? `${fmtClock(at, 's')}, ${rows.slice(0, 3).map((r) => `${r.s.label} ${fmt(r.v as number)}`).join(', ')}` : ''}</span>
-      {table ? <ChartTable head={series.map((s) => s.label)} rows={times.map((x, i) => [x, ...series.map((s) => s.values[i] ?? null)])} fmt={fmt} /> : null}
+        </div>
+      ) : null}
+      <span class="sr" aria-live="polite">
+        {at !== undefined
+          ? `${fmtClock(at, 's')}, ${rows
+              .slice(0, 3)
+              .map((r) => `${r.s.label} ${fmt(r.v as number)}`)
+              .join(', ')}`
+          : ''}
+      </span>
+      {table ? (
+        <ChartTable
+          head={series.map((s) => s.label)}
+          rows={times.map((x, i) => [x, ...series.map((s) => s.values[i] ?? null)])}
+          fmt={fmt}
+        />
+      ) : null}
     </figure>
   );
 }
@@ -165,7 +279,12 @@ function paintUnder(u: uPlot, thresholds: Threshold[], spans: Span[]): void {
 }
 
 /** Above the lines: labels with a halo, and the bracket of the evaluation window. */
-function paintOver(u: uPlot, thresholds: Threshold[], bracket: { from: number; to: number; label: string } | undefined, font: string): void {
+function paintOver(
+  u: uPlot,
+  thresholds: Threshold[],
+  bracket: { from: number; to: number; label: string } | undefined,
+  font: string,
+): void {
   const { ctx, bbox } = u;
   const px = devicePixelRatio;
   ctx.save();
@@ -182,7 +301,9 @@ function paintOver(u: uPlot, thresholds: Threshold[], bracket: { from: number; t
     ctx.fillText(th.label, bbox.left + 6 * px, y - 4 * px);
   }
   if (bracket) {
-    const a = plotX(u, bracket.from), b = plotX(u, bracket.to), y = bbox.top + 6 * px;
+    const a = plotX(u, bracket.from),
+      b = plotX(u, bracket.to),
+      y = bbox.top + 6 * px;
     ctx.strokeStyle = css('var(--text)');
     ctx.lineWidth = 1.5 * px;
     ctx.beginPath();

@@ -4,7 +4,11 @@ import type { VNode } from 'preact';
 import { useLayoutEffect, useState } from 'preact/hooks';
 import { Icon } from './icon';
 
-interface Toast { id: number; text: string; key?: string }
+interface Toast {
+  id: number;
+  text: string;
+  key?: string;
+}
 let list: Toast[] = [];
 let n = 0;
 let changed: (() => void) | null = null;
@@ -38,12 +42,21 @@ export function Toasts(): VNode {
   const [, set] = useState(0);
   useLayoutEffect(() => {
     changed = () => set((x) => x + 1);
-    return () => { changed = null; };
+    return () => {
+      changed = null;
+    };
   }, []);
   return (
     <div class="toasts" role="status" aria-live="polite">
       {list.map((x) => (
-        <div class="toast" key={x.id}><span class="c-ok"><Icon n="check" /></span><span class="grow">{x.text}</span>{x.key ? <span class="kbd">{x.key}</span> : null}</div>))}
+        <div class="toast" key={x.id}>
+          <span class="c-ok">
+            <Icon n="check" />
+          </span>
+          <span class="grow">{x.text}</span>
+          {x.key ? <span class="kbd">{x.key}</span> : null}
+        </div>
+      ))}
     </div>
   );
 }

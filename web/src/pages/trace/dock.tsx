@@ -12,7 +12,14 @@ import { Tabs } from '../../ui/parts';
 import { ErrorPanel } from '../../ui/states';
 import type { Loaded } from './index';
 
-export interface TraceLog { id: string; off: number; kind: StatusKind; service: string; message: string; spanId: string }
+export interface TraceLog {
+  id: string;
+  off: number;
+  kind: StatusKind;
+  service: string;
+  message: string;
+  spanId: string;
+}
 
 function spanIdOf(attrs: Record<string, unknown> | undefined): string {
   const dd = attrs?.dd as Record<string, unknown> | undefined;
@@ -26,8 +33,12 @@ function spanIdOf(attrs: Record<string, unknown> | undefined): string {
 export function toTraceLogs(d: LogSearch, baseNs: bigint): TraceLog[] {
   const base = Number(baseNs / 1000n) / 1000;
   return d.data.map((e) => ({
-    id: e.id, off: (Date.parse(e.attributes.timestamp) - base) * 1e6, kind: logKind(e.attributes.status), service: e.attributes.service ?? '',
-    message: e.attributes.message ?? '', spanId: spanIdOf(e.attributes.attributes),
+    id: e.id,
+    off: (Date.parse(e.attributes.timestamp) - base) * 1e6,
+    kind: logKind(e.attributes.status),
+    service: e.attributes.service ?? '',
+    message: e.attributes.message ?? '',
+    spanId: spanIdOf(e.attributes.attributes),
   }));
 }
 
@@ -53,7 +64,17 @@ export function offset(ns: number): string {
   return `${ns < 0 && s !== '0.000' ? '−' : '+'}${s} s`;
 }
 
-export function LogRows({ l, logs, selected, onSpan }: { l: Loaded; logs: TraceLog[]; selected: number; onSpan: (row: number) => void }): VNode {
+export function LogRows({
+  l,
+  logs,
+  selected,
+  onSpan,
+}: {
+  l: Loaded;
+  logs: TraceLog[];
+  selected: number;
+  onSpan: (row: number) => void;
+}): VNode {
   const id = selected >= 0 ? hexId(l.block.spanId[selected] as bigint) : '';
   const rowOf = (x: TraceLog): number => {
     if (!x.spanId) return -1;
@@ -63,28 +84,87 @@ export function LogRows({ l, logs, selected, onSpan }: { l: Loaded; logs: TraceL
   return (
     <>
       {logs.map((x) => (
-        <button type="button" key={x.id} class={`lrow inset ${id && x.spanId === id ? 'in' : ''}`} onClick={() => { const r = rowOf(x); if (r >= 0) onSpan(r); }}>
-          <span class="num t2">{offset(x.off)}</span><span class="pos" aria-hidden="true"><i style={{ left: `${Math.max(0, Math.min(100, (x.off / l.a.total) * 100))}%` }} /></span>
-          <St k={x.kind} bare /><span class="cut t2">{x.service}</span><span class="cut mono msg" title={x.message}>{x.message}</span></button>))}
+        <button
+          type="button"
+          key={x.id}
+          class={`lrow inset ${id && x.spanId === id ? 'in' : ''}`}
+          onClick={() => {
+            const r = rowOf(x);
+            if (r >= 0) onSpan(r);
+          }}
+        >
+          <span class="num t2">{offset(x.off)}</span>
+          <span class="pos" aria-hidden="true">
+            <i style={{ left: `${Math.max(0, Math.min(100, (x.off / l.a.total) * 100))}%` }} />
+          </span>
+          <St k={x.kind} bare />
+          <span class="cut t2">{x.service}</span>
+          <span class="cut mono msg" title={x.message}>
+            {x.message}
+          </span>
+        </button>
+      ))}
     </>
   );
 }
 
-export function Dock({ l, logs, error, retry, selected, onSpan }: { l: Loaded; logs: TraceLog[] | undefined; error: Error | null; retry: () => void; selected: number; onSpan: (row: number) => void }): VNode {
+export function Dock({
+  l,
+  logs,
+  error,
+  retry,
+  selected,
+  onSpan,
+}: {
+  l: Loaded;
+  logs: TraceLog[] | undefined;
+  error: Error | null;
+  retry: () => void;
+  selected: number;
+  onSpan: (row: number) => void;
+}): VNode {
   const [open, setOpen] = useState(() => !matchMedia('(max-width: 767px)').matches);
   const errors = (logs ?? []).filter((x) => x.kind === 'error').length;
   return (
     <section class={`dock ${open ? '' : 'closed'}`} aria-label={t('trace.logs')}>
-      <div class="dockbar"><Tabs ctl="dock" closed={!open} label={t('trace.logs')} value="logs" onPick={() => setOpen(true)} tabs={[{ id: 'logs', label: t('nav.logs'), n: logs ? fmtInt(logs.length) : null }]} />
-        {errors ? <St k="error" word={errors} /> : null}<span class="end" />
-        <a class="btn quiet sm" href={href('/logs', { q: `trace_id:${l.block.traceId}` })}>{t('trace.in_logs')}</a>
-        <button class="iconbtn sm" type="button" aria-label={t(open ? 'trace.dock_close' : 'trace.dock_open')} aria-expanded={open} onClick={() => setOpen(!open)}><Icon n={open ? 'down' : 'expand'} cls="s14" /></button></div>
+      <div class="dockbar">
+        <Tabs
+          ctl="dock"
+          closed={!open}
+          label={t('trace.logs')}
+          value="logs"
+          onPick={() => setOpen(true)}
+          tabs={[{ id: 'logs', label: t('nav.logs'), n: logs ? fmtInt(logs.length) : null }]}
+        />
+        {errors ? <St k="error" word={errors} /> : null}
+        <span class="end" />
+        <a class="btn quiet sm" href={href('/logs', { q: `trace_id:${l.block.traceId}` })}>
+          {t('trace.in_logs')}
+        </a>
+        <button
+          class="iconbtn sm"
+          type="button"
+          aria-label={t(open ? 'trace.dock_close' : 'trace.dock_open')}
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+        >
+          <Icon n={open ? 'down' : 'expand'} cls="s14" />
+        </button>
+      </div>
       {open ? (
         <div class="scroll" id="dock-panel" role="tabpanel" aria-labelledby="dock-logs" tabIndex={0}>
-          {error ? <ErrorPanel error={error} retry={retry} /> : logs === undefined ? null
-            : logs.length ? <LogRows l={l} logs={logs} selected={selected} onSpan={onSpan} />
-              : <div class="dock-empty t2 fs12"><Icon n="logs" cls="s14" />{t('trace.no_logs')} <code>DD_LOGS_INJECTION=true</code></div>}
-        </div>) : null}
+          {error ? (
+            <ErrorPanel error={error} retry={retry} />
+          ) : logs === undefined ? null : logs.length ? (
+            <LogRows l={l} logs={logs} selected={selected} onSpan={onSpan} />
+          ) : (
+            <div class="dock-empty t2 fs12">
+              <Icon n="logs" cls="s14" />
+              {t('trace.no_logs')} <code>DD_LOGS_INJECTION=true</code>
+            </div>
+          )}
+        </div>
+      ) : null}
     </section>
   );
 }

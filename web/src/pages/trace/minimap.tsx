@@ -26,7 +26,8 @@ function paint(canvas: HTMLCanvasElement, l: Loaded, w: number): void {
   c.fillStyle = color('--hatch');
   for (const g of a.gaps.values()) {
     if (g.kind !== 'init' && (g.to - g.from) / a.total < 0.1) continue;
-    const x0 = X(g.from), x1 = X(g.to);
+    const x0 = X(g.from),
+      x1 = X(g.to);
     c.save();
     c.globalAlpha = 0.35;
     c.beginPath();
@@ -35,7 +36,10 @@ function paint(canvas: HTMLCanvasElement, l: Loaded, w: number): void {
     c.lineWidth = 1;
     c.strokeStyle = color('--hatch');
     c.beginPath();
-    for (let x = x0 - 44; x < x1 + 44; x += 6) { c.moveTo(x, 46); c.lineTo(x + 42, 4); }
+    for (let x = x0 - 44; x < x1 + 44; x += 6) {
+      c.moveTo(x, 46);
+      c.lineTo(x + 42, 4);
+    }
     c.stroke();
     c.restore();
   }
@@ -50,18 +54,29 @@ function paint(canvas: HTMLCanvasElement, l: Loaded, w: number): void {
   for (const list of a.critical.values()) for (const [x, y] of list) c.fillRect(X(x), 50, Math.max(0.5, X(y - x)), 2);
 }
 
-export function Minimap({ l, win, onWin }: { l: Loaded; win: [number, number]; onWin: (w: [number, number] | null) => void }): VNode {
+export function Minimap({
+  l,
+  win,
+  onWin,
+}: {
+  l: Loaded;
+  win: [number, number];
+  onWin: (w: [number, number] | null) => void;
+}): VNode {
   const [box, w] = useWidth<HTMLElement>();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [theme, setTheme] = useState(document.documentElement.dataset.theme);
   const drag = useRef<{ kind: 'lo' | 'hi' | 'move' | 'new'; at: number; win: [number, number] } | null>(null);
-  const total = l.a.total, inner = Math.max(1, w - 24);
+  const total = l.a.total,
+    inner = Math.max(1, w - 24);
   useEffect(() => {
     const mo = new MutationObserver(() => setTheme(document.documentElement.dataset.theme));
     mo.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
     return () => mo.disconnect();
   }, []);
-  useEffect(() => { if (canvas.current && w > 24) paint(canvas.current, l, inner); }, [l, w, theme]);
+  useEffect(() => {
+    if (canvas.current && w > 24) paint(canvas.current, l, inner);
+  }, [l, w, theme]);
   const ns = (e: PointerEvent): number => {
     const r = (box.current as HTMLElement).getBoundingClientRect();
     return Math.max(0, Math.min(total, ((e.clientX - r.left - 12) / inner) * total));
@@ -69,15 +84,24 @@ export function Minimap({ l, win, onWin }: { l: Loaded; win: [number, number]; o
   const whole = win[0] <= 0 && win[1] >= total;
   const down = (e: PointerEvent): void => {
     if (e.button !== 0) return;
-    const at = ns(e), grab = (8 / inner) * total;
-    const kind = Math.abs(at - win[0]) < grab ? 'lo' : Math.abs(at - win[1]) < grab ? 'hi' : !whole && at > win[0] && at < win[1] ? 'move' : 'new';
+    const at = ns(e),
+      grab = (8 / inner) * total;
+    const kind =
+      Math.abs(at - win[0]) < grab
+        ? 'lo'
+        : Math.abs(at - win[1]) < grab
+          ? 'hi'
+          : !whole && at > win[0] && at < win[1]
+            ? 'move'
+            : 'new';
     drag.current = { kind, at, win };
     (e.currentTarget as HTMLElement).setPointerCapture(e.pointerId);
   };
   const move = (e: PointerEvent): void => {
     const d = drag.current;
     if (!d) return;
-    const at = ns(e), least = total / 1000;
+    const at = ns(e),
+      least = total / 1000;
     if (d.kind === 'lo') onWin([Math.min(at, d.win[1] - least), d.win[1]]);
     else if (d.kind === 'hi') onWin([d.win[0], Math.max(at, d.win[0] + least)]);
     else if (d.kind === 'move') {
@@ -86,7 +110,8 @@ export function Minimap({ l, win, onWin }: { l: Loaded; win: [number, number]; o
     } else if (Math.abs(at - d.at) > least * 4) onWin([Math.min(at, d.at), Math.max(at, d.at)]);
   };
   const key = (e: KeyboardEvent): void => {
-    const step = (win[1] - win[0]) / 10, sign = e.key === 'ArrowLeft' ? -1 : e.key === 'ArrowRight' ? 1 : 0;
+    const step = (win[1] - win[0]) / 10,
+      sign = e.key === 'ArrowLeft' ? -1 : e.key === 'ArrowRight' ? 1 : 0;
     if (!sign) return;
     e.preventDefault();
     e.stopPropagation();
@@ -96,13 +121,37 @@ export function Minimap({ l, win, onWin }: { l: Loaded; win: [number, number]; o
       onWin([win[0] + by, win[1] + by]);
     }
   };
-  const a = 12 + (win[0] / total) * inner, b = 12 + (win[1] / total) * inner;
+  const a = 12 + (win[0] / total) * inner,
+    b = 12 + (win[1] / total) * inner;
   return (
-    <figure ref={box} class="minimap" tabIndex={0} role="slider" aria-label={t('trace.minimap')} aria-valuemin={0} aria-valuemax={Math.round(total / 1e6)} aria-valuenow={Math.round(win[0] / 1e6)}
-      aria-valuetext={`${fmtDur(win[0])}–${fmtDur(win[1])}`} onPointerDown={down} onPointerMove={move} onPointerUp={() => { drag.current = null; }} onDblClick={() => onWin(null)} onKeyDown={key}>
+    <figure
+      ref={box}
+      class="minimap"
+      tabIndex={0}
+      role="slider"
+      aria-label={t('trace.minimap')}
+      aria-valuemin={0}
+      aria-valuemax={Math.round(total / 1e6)}
+      aria-valuenow={Math.round(win[0] / 1e6)}
+      aria-valuetext={`${fmtDur(win[0])}–${fmtDur(win[1])}`}
+      onPointerDown={down}
+      onPointerMove={move}
+      onPointerUp={() => {
+        drag.current = null;
+      }}
+      onDblClick={() => onWin(null)}
+      onKeyDown={key}
+    >
       <canvas ref={canvas} style={{ width: `${inner}px`, height: `${H}px` }} aria-hidden="true" />
-      {!whole ? <><i class="shade" style={{ left: '12px', width: `${Math.max(0, a - 12)}px` }} /><i class="shade" style={{ left: `${b}px`, width: `${Math.max(0, 12 + inner - b)}px` }} /></> : null}
-      <i class="window" style={{ left: `${a}px`, width: `${Math.max(2, b - a)}px` }} /><i class="grip" style={{ left: `${a - 3}px` }} /><i class="grip" style={{ left: `${b - 4}px` }} />
+      {!whole ? (
+        <>
+          <i class="shade" style={{ left: '12px', width: `${Math.max(0, a - 12)}px` }} />
+          <i class="shade" style={{ left: `${b}px`, width: `${Math.max(0, 12 + inner - b)}px` }} />
+        </>
+      ) : null}
+      <i class="window" style={{ left: `${a}px`, width: `${Math.max(2, b - a)}px` }} />
+      <i class="grip" style={{ left: `${a - 3}px` }} />
+      <i class="grip" style={{ left: `${b - 4}px` }} />
     </figure>
   );
 }
