@@ -12,7 +12,8 @@ struct yg_metric_query;
 // column N)." as §1.10.
 yg_rc yg_metric_parse(yg_str text, struct yg_arena *arena, struct yg_metric_query **ret_query,
                       struct yg_err *err) YG_MUST_USE;
-// The whole text that the service answers for a failed parse ("Error parsing query: \n unable to parse …: Rule …").
+// The whole text that the service answers for a failed parse ("Error parsing query: \n unable to
+// parse …: Rule …").
 void yg_metric_error_text(yg_str query, const struct yg_err *err, struct yg_buf *out);
 uint32_t yg_metric_query_count(const struct yg_metric_query *q);
 // True when any series of the query uses .as_count(): monitors then swap arithmetic and time
@@ -58,11 +59,11 @@ struct yg_metric_run_options {
     int64_t deadline_mono_ns; // 0 = none
     // yg_formula_run only:
     struct yg_store *store; // for named queries that are given as `query`
-    bool scalar;            // one value per group: every operand is reduced by its `reduce`, then combined
+    bool scalar; // one value per group: every operand is reduced by its `reduce`, then combined
 };
-// Points are those of buckets whose start lies in [from_ms, to_ms]; when no bucket starts there, of the one that
-// holds from_ms. Series without a point are left out. EINPUT for a function that this version does not evaluate,
-// ELIMIT past 10,000 groups, ETIMEOUT, ENOMEM.
+// Points are those of buckets whose start lies in [from_ms, to_ms]; when no bucket starts there, of
+// the one that holds from_ms. Series without a point are left out. EINPUT for a function that this
+// version does not evaluate, ELIMIT past 10,000 groups, ETIMEOUT, ENOMEM.
 yg_rc yg_metric_run(struct yg_store *store, const struct yg_metric_query *q,
                     const struct yg_metric_run_options *options, struct yg_arena *arena,
                     struct yg_metric_result *ret_result, struct yg_err *err) YG_MUST_USE;
@@ -88,7 +89,8 @@ yg_rc yg_metric_window(struct yg_store *store, const struct yg_metric_query *q,
                        struct yg_arena *arena, struct yg_window_value **ret_values,
                        uint32_t *ret_count, struct yg_err *err) YG_MUST_USE;
 
-// The scope of a series alone ("env:prod,!host:a", "env IN (a,b) AND x:y"), for tag filters. EINPUT as above.
+// The scope of a series alone ("env:prod,!host:a", "env IN (a,b) AND x:y"), for tag filters. EINPUT
+// as above.
 yg_rc yg_metric_scope_parse(yg_str text, struct yg_arena *arena, const struct yg_node **ret_scope,
                             struct yg_err *err) YG_MUST_USE;
 // The interval in seconds that a window gets by itself.
@@ -99,10 +101,11 @@ int64_t yg_metric_interval_s(int64_t from_ms, int64_t to_ms);
 struct yg_named_series {
     yg_str name;
     struct yg_metric_result result;
-    // When set, used instead of result: expression 0 is evaluated in place, so that functions that look back
-    // (hour_before, diff, moving_rollup …) see what they need.
+    // When set, used instead of result: expression 0 is evaluated in place, so that functions that
+    // look back (hour_before, diff, moving_rollup …) see what they need.
     const struct yg_metric_query *query;
-    yg_str reduce; // with options.scalar: avg min max sum last percentile mean l2norm area; empty = avg
+    yg_str reduce; // with options.scalar: avg min max sum last percentile mean l2norm area; empty =
+                   // avg
 };
 yg_rc yg_formula_run(yg_str formula, const struct yg_named_series *named, uint32_t named_count,
                      const struct yg_metric_run_options *options, struct yg_arena *arena,

@@ -29,9 +29,10 @@ void yg_metric_names(struct yg_store *store, int64_t since_s,
 // ENOTFOUND when the metric was never seen. Strings borrowed: for the store's life.
 yg_rc yg_metric_info(struct yg_store *store, yg_str name, struct yg_metric_info *ret_info,
                      struct yg_err *err) YG_MUST_USE;
-// What a person says the unit is; holds until a sender says otherwise. Kept over restarts with the next flush.
-// ENOTFOUND when the metric was never seen.
-yg_rc yg_metric_unit_set(struct yg_store *store, yg_str name, yg_str unit, struct yg_err *err) YG_MUST_USE;
+// What a person says the unit is; holds until a sender says otherwise. Kept over restarts with the
+// next flush. ENOTFOUND when the metric was never seen.
+yg_rc yg_metric_unit_set(struct yg_store *store, yg_str name, yg_str unit,
+                         struct yg_err *err) YG_MUST_USE;
 
 // Scope of a metric query as a tree over one series' tags (struct yg_node with TAG fields, TERM,
 // GLOB, AND, OR, NOT, ALL; a TERM with an empty field name is a tag without key). True when the
@@ -57,7 +58,8 @@ struct yg_metric_reader_ops {
     // sources merged.
     bool (*series)(void *ctx, const struct yg_metric_series *series);
     void (*bucket)(void *ctx, const struct yg_metric_bucket *bucket);
-    // May be NULL. A chunk of a file is damaged and left out ("metric block …, chunk at byte N: …"). Borrowed.
+    // May be NULL. A chunk of a file is damaged and left out ("metric block …, chunk at byte N:
+    // …"). Borrowed.
     void (*warning)(void *ctx, yg_str text);
 };
 

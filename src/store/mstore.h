@@ -29,10 +29,9 @@ void yg_mstore_close(struct yg_mstore *ms); // does not flush
 // flushed_sequence are ignored. Points refused by a cardinality limit are counted
 // (yagura.metrics.refused) and dropped. Borrowed for the call.
 void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points);
-// flush and retain: any thread, beside apply and reads; they take as long as the disk takes. Merges of block files
-// run on the pool's background lane.
-// Writes what is in memory to a block file and gives memory back; afterwards flushed_sequence is
-// the last applied one.
+// flush and retain: any thread, beside apply and reads; they take as long as the disk takes. Merges
+// of block files run on the pool's background lane. Writes what is in memory to a block file and
+// gives memory back; afterwards flushed_sequence is the last applied one.
 yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) YG_MUST_USE;
 uint64_t yg_mstore_flushed_sequence(const struct yg_mstore *ms);
 uint64_t yg_mstore_head_bytes(const struct yg_mstore *ms);
@@ -40,15 +39,18 @@ uint64_t yg_mstore_file_bytes(const struct yg_mstore *ms);
 uint32_t yg_mstore_series_count(const struct yg_mstore *ms);
 void yg_mstore_retain(struct yg_mstore *ms); // drops blocks older than the retention
 // What store/metrics.h offers, on the engine itself.
-yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope, int64_t from_s, int64_t to_s,
-                     const struct yg_metric_reader_ops *ops, void *ctx, struct yg_err *err) YG_MUST_USE;
-void yg_mstore_names(struct yg_mstore *ms, int64_t since_s, bool (*fn)(void *ctx, const struct yg_metric_info *info),
-                     void *ctx);
-yg_rc yg_mstore_info(struct yg_mstore *ms, yg_str name, struct yg_metric_info *ret_info, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope, int64_t from_s,
+                     int64_t to_s, const struct yg_metric_reader_ops *ops, void *ctx,
+                     struct yg_err *err) YG_MUST_USE;
+void yg_mstore_names(struct yg_mstore *ms, int64_t since_s,
+                     bool (*fn)(void *ctx, const struct yg_metric_info *info), void *ctx);
+yg_rc yg_mstore_info(struct yg_mstore *ms, yg_str name, struct yg_metric_info *ret_info,
+                     struct yg_err *err) YG_MUST_USE;
 void yg_mstore_tags(struct yg_mstore *ms, const yg_str *name, int64_t since_s,
                     bool (*fn)(void *ctx, yg_str metric, yg_str tags), void *ctx);
 
-yg_rc yg_mstore_unit_set(struct yg_mstore *ms, yg_str name, yg_str unit, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_mstore_unit_set(struct yg_mstore *ms, yg_str name, yg_str unit,
+                         struct yg_err *err) YG_MUST_USE;
 
 // The metric engine of an open store; what metrics.h's functions use. Also makes sure that every
 // point acknowledged so far has been applied (waits for the metrics strand, ≤ 5 ms). In store.c.
