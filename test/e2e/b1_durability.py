@@ -237,3 +237,54 @@ def test_torn_tail_of_the_log_is_cut(make_yagura):
     eventually(lambda: len(node.search_logs("service:torn")) == 101)
     node.restart()
     assert len(node.search_logs("service:torn")) == 101
+
+
+@pytest.mark.soak
+def test_kill_9_while_segments_are_written(make_yagura):
+    """Enough rows that memory segments go to disk while the kills come; counted by sums, not one by one."""
+    rng = random.Random(SEED)
+    node = make_yagura("--memory-limit", "256MiB", program=os.environ.get("YAGURA_RELEASE_BIN"))
+    done = 0                                            # rows acknowledged, numbered from 0
+
+    def body(first, count):
+        return json.dumps([{"message": f"row {n} of many, {n * 7919 % 1000003} {'x' * 300}", "service": "many", "n": n, "sq": n * n % 10007,
+                            "user": f"u{n % 5000}"} for n in range(first, first + count)]).encode()
+
+    def send(data):
+        while True:
+            res = node.post("/api/v2/logs", data, headers={"Content-Type": "application/json"})
+            if res.status == 202:
+                return
+            assert res.status in (429, 503), res        # full for the moment: an honest client waits
+            time.sleep(float(res.headers.get("retry-after", 1)))
+
+    def stored():
+        res = node.post("/api/v2/logs/analytics/aggregate", timeout_s=120, body={
+            "filter": {"query": "service:many", "from": "now-2h", "to": "now+1h"},
+            "compute": [{"aggregation": "count"}, {"aggregation": "sum", "metric": "@n"}, {"aggregation": "sum", "metric": "@sq"}]})
+        assert res.status == 200, res
+        bucket = (res.json["data"]["buckets"] or [{"computes": {"c0": 0, "c1": 0, "c2": 0}}])[0]["computes"]
+        return bucket["c0"], bucket["c1"], bucket["c2"]
+
+    for _ in range(5):
+        stop_at = time.monotonic() + rng.uniform(6, 12)
+        while time.monotonic() < stop_at:
+            send(body(done, 1000))
+            done += 1000
+        doubt = body(done, 1000)
+        killer = threading.Timer(rng.uniform(0.0, 0.05), node.proc.kill)
+        killer.start()
+        try:
+            send(doubt)
+        except (OSError, http.client.HTTPException):
+            pass
+        killer.join()
+        node.kill9()
+        node.start(120)
+        send(doubt)
+        done += 1000
+        expected = (done, done * (done - 1) // 2, sum(n * n % 10007 for n in range(done)))
+        assert stored() == expected, f"seed {SEED}"
+    node.restart()
+    assert stored() == expected, f"seed {SEED}"
+    assert sum(p.stat().st_size for p in (node.data / "segments").rglob("*") if p.is_file()) > 0
