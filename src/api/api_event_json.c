@@ -53,13 +53,14 @@ void yg_event_put_value(struct yg_json_writer *w, const struct yg_value *v) {
 
 // ------------------------------------------------------------ nesting
 
-static bool is_attribute(const struct yg_row_attr *a) {
-    return a->name.len > 1 && a->name.ptr[0] == '@' && a->name.ptr[1] != '_';
+// Tracers put what is theirs under names with '_' in front: `client_only` leaves it out.
+static bool is_attribute(const struct yg_row_attr *a, bool client_only) {
+    return a->name.len > 1 && a->name.ptr[0] == '@' && !(client_only && a->name.ptr[1] == '_');
 }
 
 bool yg_event_has_attributes(const struct yg_row *row) {
     for (uint32_t i = 0; i < row->attr_count; i++)
-        if (is_attribute(&row->attrs[i]))
+        if (is_attribute(&row->attrs[i], false))
             return true;
     return false;
 }
@@ -124,7 +125,7 @@ static void put_path(struct nest *n, yg_str path, yg_str leaf, const struct yg_v
     yg_event_put_value(n->w, v);
 }
 
-void yg_event_put_attributes(struct yg_json_writer *w, const struct yg_row *row) {
+void yg_event_put_attributes(struct yg_json_writer *w, const struct yg_row *row, bool client_only) {
     struct nest n = {.w = w};
     const struct yg_row_attr **order =
         yg_try_alloc(YG_MEM_QUERY, sizeof(*order) * (row->attr_count + 1));
@@ -132,7 +133,7 @@ void yg_event_put_attributes(struct yg_json_writer *w, const struct yg_row *row)
     if (order == NULL)
         return;
     for (uint32_t i = 0; i < row->attr_count; i++)
-        if (is_attribute(&row->attrs[i]))
+        if (is_attribute(&row->attrs[i], client_only))
             order[count++] = &row->attrs[i];
     if (count > 1)
         qsort(order, count, sizeof(order[0]), by_path);
@@ -231,7 +232,7 @@ void yg_event_put_log(struct yg_json_writer *w, const struct yg_row *row) {
             put_trace_id(w, trace->id);
         if (put_span)
             put_decimal(w, "span_id", (uint64_t)span->i64);
-        yg_event_put_attributes(w, row);
+        yg_event_put_attributes(w, row, false);
         yg_jw_object_end(w);
     }
     yg_jw_object_end(w);
@@ -249,7 +250,7 @@ static void put_span_custom(struct yg_json_writer *w, const struct yg_row *row) 
     yg_jw_ki64(w, "duration", number_of(row, YG_COL_DURATION));
     if (!yg_row_get(row, "@env", YG_T_STR))
         put_text(w, row, YG_COL_ENV);
-    yg_event_put_attributes(w, row);
+    yg_event_put_attributes(w, row, true);
     yg_jw_object_end(w);
 }
 
@@ -298,7 +299,7 @@ static void put_event_attributes(struct yg_json_writer *w, const struct yg_row *
     if (host.len > 0)
         yg_jw_kstr(w, "hostname", host);
     yg_jw_ki64(w, "timestamp", row->time_ns / YG_NS_PER_MS);
-    yg_event_put_attributes(w, row);
+    yg_event_put_attributes(w, row, false);
     yg_jw_object_end(w);
 }
 

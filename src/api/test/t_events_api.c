@@ -78,7 +78,7 @@ static void add_logs(void) {
         OK(yg_batch_set_json(b, YG_STR("@list"), YG_STR("[1,\"x\",{\"y\":2}]"), &err));
         OK(yg_batch_set_bool(b, YG_STR("@flag"), true, &err));
         OK(yg_batch_set_id(b, YG_STR("trace_id"), (yg_id128){0, 77}, &err));
-        set(b, "@_hidden", "x");
+        set(b, "@_id", "x");
     }
     append(b);
 }
@@ -99,6 +99,7 @@ static void add_spans(void) {
         set(b, "type", "web");
         set(b, "operation_name", "op");
         set(b, "resource_name", "GET /");
+        set(b, "@_dd.origin", "tracer's own");
         OK(yg_batch_set_f64(b, YG_STR("@http.status_code"), i < 4 ? 200 : 500, &err));
     }
     append(b);
@@ -247,7 +248,7 @@ static void test_log_item(void **state) {
     assert_int_equal(yg_json_get(nested, "list")->count, 3);
     assert_true(yg_json_bool_or(yg_json_get(nested, "flag"), false));
     assert_true(yg_str_eq_c(str_at(nested, "trace_id"), "77"));
-    assert_null(yg_json_get(nested, "_hidden"));
+    assert_true(yg_str_eq_c(str_at(nested, "_id"), "x"));
     assert_true(yg_str_eq_c(str_at(root, "meta.status"), "done"));
 }
 
@@ -430,6 +431,7 @@ static void test_spans(void **state) {
     assert_int_equal(yg_json_i64_or(yg_json_path(a, "custom.duration"), 0), 2500000);
     assert_int_equal(yg_json_i64_or(yg_json_path(a, "custom.http.status_code"), 0), 200);
     assert_true(yg_str_eq_c(str_at(a, "custom.env"), "prod"));
+    assert_null(yg_json_path(a, "custom._dd"));
     a = yg_json_get(yg_json_get(root, "data")->child->next, "attributes");
     assert_true(yg_str_eq_c(str_at(a, "trace_id"), "9"));
     yg_str next = str_at(root, "links.next");
