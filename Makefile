@@ -10,6 +10,7 @@ FUZZ_SECONDS ?= 600
 .PHONY: build setup setup-test page compile run test check conformance bench fuzz soak install clean help
 .DEFAULT_GOAL := build
 
+build: TARGET = yagura
 build: setup page compile ## set-up and build/yagura
 
 setup:
@@ -24,7 +25,7 @@ page: setup
 compile: setup page
 	@cmake -S . -B $(BUILD) -G Ninja $(CMAKE_FLAGS) > $(BUILD)-configure.log 2>&1 || { cat $(BUILD)-configure.log; exit 1; }
 	@mv -f $(BUILD)-configure.log $(BUILD)/configure.log
-	@ninja -C $(BUILD) -j$(JOBS)
+	@ninja -C $(BUILD) -j$(JOBS) $(TARGET)
 
 run: build ## set-up, build, start with ./data
 	@exec build/yagura serve
