@@ -41,7 +41,7 @@ conformance: build setup-test ## real clients in more languages, Terraform (skip
 	@tools/conformance.sh
 
 bench: build ## CPU per million rows by stage, bytes per row, memory
-	@cmake -S . -B build -G Ninja $(CMAKE_FLAGS) > /dev/null && ninja -C build -j$(JOBS) > /dev/null
+	@cmake -S . -B build -G Ninja $(CMAKE_FLAGS) > /dev/null && ninja -C build -j$(JOBS) yagura yagura-load > /dev/null
 	@bench/run.sh
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (600)
