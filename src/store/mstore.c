@@ -219,6 +219,12 @@ void yg_mstore_close(struct yg_mstore *ms) {
 
 // ------------------------------------------------------------ applying
 
+// Of the head and of what waits to be written. Under state_lock.
+static void note_head_bytes(struct yg_mstore *ms) {
+    uint64_t bytes = yg_mhead_bytes(ms->head) + (ms->frozen ? yg_mhead_bytes(ms->frozen) : 0);
+    atomic_store_explicit(&ms->head_bytes, bytes, memory_order_relaxed);
+}
+
 // What times a batch may carry. A point from the far future would keep its block for ever.
 struct bounds {
     int64_t min_s, max_s;
@@ -274,7 +280,7 @@ void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points) {
     if (points->sequence > ms->last_applied)
         ms->last_applied = points->sequence;
     ms->head->seq_hi = ms->last_applied;
-    atomic_store_explicit(&ms->head_bytes, yg_mhead_bytes(ms->head), memory_order_relaxed);
+    note_head_bytes(ms);
     pthread_rwlock_unlock(&ms->state_lock);
     yg_free(YG_MS_TAG, ids);
 }
@@ -354,6 +360,7 @@ static void replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
     if (frozen_is_written) {
         written = ms->frozen;
         ms->frozen = NULL;
+        note_head_bytes(ms);
     }
     pthread_rwlock_unlock(&ms->state_lock);
     yg_mblocks_unref(old);
@@ -370,7 +377,6 @@ static bool freeze(struct yg_mstore *ms) {
         ms->frozen = ms->head;
         ms->head = fresh;
         fresh = NULL;
-        atomic_store_explicit(&ms->head_bytes, 0, memory_order_relaxed);
     } else if (ms->frozen == NULL) {
         atomic_store_explicit(&ms->flushed_sequence, ms->last_applied, memory_order_release);
     }

@@ -34,6 +34,7 @@ void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points);
 // gives memory back; afterwards flushed_sequence is the last applied one.
 yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) YG_MUST_USE;
 uint64_t yg_mstore_flushed_sequence(const struct yg_mstore *ms);
+// Points in memory that are in no file yet; 0 when all are.
 uint64_t yg_mstore_head_bytes(const struct yg_mstore *ms);
 uint64_t yg_mstore_file_bytes(const struct yg_mstore *ms);
 uint32_t yg_mstore_series_count(const struct yg_mstore *ms);

@@ -135,6 +135,10 @@ yg_rc yg_store_append_points(struct yg_store *store, struct yg_points *take_poin
     if (take_points->received_ns == 0)
         take_points->received_ns = yg_now_ns(store->o.clock);
     yg_rc rc = admit(store, err);
+    uint64_t head = yg_mstore_head_bytes(store->mstore);
+    if (rc == YG_OK && head > store->o.flush_bytes * MEMORY_FACTOR)
+        rc = yg_fail(err, YG_EBUSY, "%llu bytes of points wait in memory to be written to files",
+                     (unsigned long long)head);
     if (rc == YG_OK)
         rc = yg_points_encode(take_points, &p->item.payload, err);
     return push(store, p, rc, err);

@@ -584,12 +584,14 @@ static void a_failed_flush_is_made_good(void **state) {
         struct yg_err err = {0};
         assert_int_equal(yg_mstore_flush(f.ms, &err), YG_EIO);
         assert_true(strlen(err.text) > 10);
+        assert_true(yg_mstore_head_bytes(f.ms) > 0); // still there, still counted
         yg_file_ops = yg_file_ops_system;
         apply_one(&f, "x", "s:more", YG_METRIC_COUNT, T0, 1);
         struct dump d = read_it(&f, "x", NULL, 0, T0 + 10);
         assert_true(d.total > 2 * step + 1.5 && d.total < 2 * step + 2.5);
         yg_buf_fini(&d.text);
         flush(&f);
+        assert_int_equal(yg_mstore_head_bytes(f.ms), 0);
         reopen(&f);
         d = read_it(&f, "x", NULL, 0, T0 + 10);
         assert_true(d.total > 2 * step + 1.5 && d.total < 2 * step + 2.5);
