@@ -30,8 +30,10 @@ static bool form_of(yg_str type, enum yg_intake_form *ret_form) {
             *ret_form = types[i].form;
             return true;
         }
+    if (!yg_str_ends(type, YG_STR("+json")))
+        return false;
     *ret_form = YG_FORM_JSON;
-    return yg_str_ends(type, YG_STR("+json"));
+    return true;
 }
 
 bool yg_door_form(struct yg_http_request *req, const struct yg_door *door,
