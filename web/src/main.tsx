@@ -94,7 +94,9 @@ async function start(): Promise<void> {
   setZone(here().params.tz, lang);
   await first;
   startStatus();
-  render(<App />, document.getElementById('root') as HTMLElement);
+  const root = document.getElementById('root') as HTMLElement;
+  root.textContent = ''; // the empty frame that was painted while this script loaded
+  render(<App />, root);
 }
 
 start().catch((e: unknown) => {

@@ -303,6 +303,20 @@ def test_time_by_keys_and_by_words(visit, mock):
     assert "from=now-15m" in v.url, "the range is carried to the next page"
 
 
+def test_asking_again_keeps_place_and_selection(visit, mock):
+    v = visit(mock, "/logs")
+    v.key("j", "j", "j")
+    v.page.wait_for_selector("#log-2.is-cur")
+    asked = []
+    v.page.on("request", lambda r: asked.append(r.url) if r.url.endswith("/events/search") else None)
+    v.key("r")
+    v.page.wait_for_timeout(600)
+    assert len(asked) == 1
+    assert v.page.locator("#log-2.is-cur").count() == 1
+    v.key(".")
+    v.page.wait_for_selector(".timepick button[aria-pressed=true]")
+
+
 def test_a_range_that_makes_no_sense_is_said(visit, mock):
     v = visit(mock, "/logs?from=nonsense")
     v.page.wait_for_selector(".toast")

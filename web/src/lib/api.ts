@@ -340,6 +340,11 @@ function remember(key: string, v: unknown): void {
   if (cache.size > CACHE_MAX) cache.delete(cache.keys().next().value as string);
 }
 
+/** A key without its last part, the refresh count: equal for the same view asked again. */
+export function viewOf(key: string | null): string | null {
+  return key === null ? null : key.replace(/\|\d+$/, '');
+}
+
 /**
  * Runs `fn` whenever `key` changes (null = nothing to ask). Old data stays while new loads (`stale`), a running call is cancelled when
  * the key changes; Back paints from a small cache and asks again. `late` turns true after 120 ms, when a skeleton may be shown.
@@ -358,12 +363,14 @@ export function useQuery<T>(key: string | null, fn: (signal: AbortSignal) => Pro
   }>({ key: null, error: null, loading: false, stale: false, late: false, elapsed: null });
   const s = st.current;
   if (s.key !== key) {
+    const again = viewOf(s.key) === viewOf(key);
     s.key = key;
     s.error = null;
     s.loading = key !== null;
     s.late = false;
     if (key !== null && cache.has(key)) s.data = cache.get(key) as T;
-    s.stale = s.data !== undefined && key !== null;
+    // the same view asked again (refresh, live) is not dimmed
+    s.stale = s.data !== undefined && key !== null && !again;
   }
   useEffect(() => {
     if (key === null) return undefined;

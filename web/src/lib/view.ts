@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { getJson, Y, type Status } from './api';
 import { noteServerTime, serverNow } from './boot';
-import { setParams, useLoc } from './router';
+import { here, setParams, useLoc } from './router';
 import { isRelative, parseBound } from './time';
 import type { Loc, Params } from './url';
 
@@ -43,7 +43,9 @@ export function isLive(): boolean {
   return live;
 }
 setInterval(() => {
-  if (live && !document.hidden) refresh();
+  // reading something stops the list from moving
+  const { sel, span } = here().params;
+  if (live && !document.hidden && !sel && !span) refresh();
 }, 10_000);
 
 function rangeOf(from: string, to: string): { range: View['range']; bad: boolean } {

@@ -3,7 +3,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { serverNow } from '../../lib/boot';
-import { postJson, useQuery, Y, type TraceRow, type TraceSearch } from '../../lib/api';
+import { postJson, useQuery, viewOf, Y, type TraceRow, type TraceSearch } from '../../lib/api';
 import { fmtCount, fmtDur, fmtInt, pctDigits } from '../../lib/format';
 import { t } from '../../lib/i18n';
 import { useKeys } from '../../lib/keys';
@@ -487,7 +487,7 @@ export default function Traces(): VNode {
                 d.data.length === 0 ? (
                   <NoMatch v={v} q={q} />
                 ) : (
-                  <List key={qkey} rows={rows} v={v} sort={sort} more={more} loading={loadingMore} />
+                  <List key={viewOf(qkey)} rows={rows} v={v} sort={sort} more={more} loading={loadingMore} />
                 )
               }
             </Await>
