@@ -735,6 +735,13 @@ async function api(req, u, body) {
     return x;
   }
   if (p === '/api/v1/metrics') return { from: g.get('from'), metrics: empty ? [] : Object.keys(METRICS).sort() };
+  m = /^\/api\/v1\/metrics\/([\w.]+)$/.exec(p);
+  if (m)
+    return {
+      type: /latency|duration|time/.test(m[1]) ? 'distribution' : /bytes|used|depth/.test(m[1]) ? 'gauge' : 'count',
+      unit: null,
+      per_unit: null,
+    };
   if (p === '/api/v1/search') {
     const w = (g.get('q') ?? '').replace(/^metrics:/, '');
     return {
@@ -759,24 +766,22 @@ async function api(req, u, body) {
     const at = Number(a.page?.cursor ?? 0),
       limit = a.page?.limit ?? 10;
     return {
-      data: hit
-        .slice(at, at + limit)
-        .map(([t, s]) => ({
-          id: `${t.id}${s.id}`,
-          type: 'spans',
-          attributes: {
-            start_timestamp: new Date(t.start + s.start / 1e6).toISOString(),
-            service: s.service,
-            operation_name: s.name,
-            resource_name: s.resource,
-            env: t.env,
-            status: s.flags & 1 ? 'error' : 'ok',
-            type: s.type,
-            trace_id: t.id,
-            span_id: String(s.id),
-            custom: { duration: s.dur },
-          },
-        })),
+      data: hit.slice(at, at + limit).map(([t, s]) => ({
+        id: `${t.id}${s.id}`,
+        type: 'spans',
+        attributes: {
+          start_timestamp: new Date(t.start + s.start / 1e6).toISOString(),
+          service: s.service,
+          operation_name: s.name,
+          resource_name: s.resource,
+          env: t.env,
+          status: s.flags & 1 ? 'error' : 'ok',
+          type: s.type,
+          trace_id: t.id,
+          span_id: String(s.id),
+          custom: { duration: s.dur },
+        },
+      })),
       meta: at + limit < hit.length ? { page: { after: String(at + limit) } } : {},
     };
   }
@@ -792,21 +797,19 @@ async function api(req, u, body) {
       const at = body.page?.cursor ? Number(body.page.cursor) : 0,
         limit = body.page?.limit ?? 10;
       return {
-        data: hit
-          .slice(at, at + limit)
-          .map((l) => ({
-            id: l.id,
-            type: 'log',
-            attributes: {
-              timestamp: new Date(l.at).toISOString(),
-              status: l.status,
-              service: l.service,
-              host: l.host,
-              message: l.message,
-              tags: l.tags,
-              attributes: l.attributes,
-            },
-          })),
+        data: hit.slice(at, at + limit).map((l) => ({
+          id: l.id,
+          type: 'log',
+          attributes: {
+            timestamp: new Date(l.at).toISOString(),
+            status: l.status,
+            service: l.service,
+            host: l.host,
+            message: l.message,
+            tags: l.tags,
+            attributes: l.attributes,
+          },
+        })),
         meta: { elapsed: 4, ...(at + limit < hit.length ? { page: { after: String(at + limit) } } : {}) },
       };
     }

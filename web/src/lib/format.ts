@@ -2,7 +2,9 @@
 // Numbers as the page shows them: three digits, unit apart, grouping by Intl.
 
 let nf = new Intl.NumberFormat('en-US', { maximumFractionDigits: 2 });
+let japanese = false;
 export function setNumberLocale(lang: string): void {
+  japanese = lang === 'ja';
   nf = new Intl.NumberFormat(lang === 'ja' ? 'ja-JP' : 'en-US', { maximumFractionDigits: 2 });
 }
 
@@ -108,11 +110,16 @@ export function fmtDelta(
   return { text: `${p > 0 ? '+' : p < 0 ? '−' : '±'}${Math.abs(p)} %`, ratio: r };
 }
 
-/** Age of a moment in short words, without language: 12 s, 4 min, 3 h, 2 d */
+/** Age of a moment in short words: 12 s, 4 min, 3 h, 2 d; in Japanese 12秒, 4分, 3時間, 2日. */
 export function fmtAge(ms: number): string {
   const s = Math.max(0, ms / 1000);
-  if (s < 60) return `${Math.round(s)} s`;
-  if (s < 3600) return `${Math.round(s / 60)} min`;
-  if (s < 86400) return `${Math.round(s / 3600)} h`;
-  return `${Math.round(s / 86400)} d`;
+  const [n, en, ja] =
+    s < 60
+      ? [s, 's', '秒']
+      : s < 3600
+        ? [s / 60, 'min', '分']
+        : s < 86400
+          ? [s / 3600, 'h', '時間']
+          : [s / 86400, 'd', '日'];
+  return japanese ? `${Math.round(n as number)}${ja}` : `${Math.round(n as number)} ${en}`;
 }

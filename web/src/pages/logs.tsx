@@ -2,7 +2,17 @@
 // Logs: facets, histogram by status, list with highlights, one event in the panel.
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { getBytes, postJson, useQuery, viewOf, Y, type Aggregate, type LogEvent, type LogSearch, type Query } from '../lib/api';
+import {
+  getBytes,
+  postJson,
+  useQuery,
+  viewOf,
+  Y,
+  type Aggregate,
+  type LogEvent,
+  type LogSearch,
+  type Query,
+} from '../lib/api';
 import { fmtDur, fmtInt } from '../lib/format';
 import { t } from '../lib/i18n';
 import { useKeys } from '../lib/keys';
@@ -666,7 +676,15 @@ export default function Logs(): VNode {
               rows.length === 0 ? (
                 <NoLogs v={v} q={q} />
               ) : (
-                <LogList key={viewOf(key)} rows={rows} cols={cols} words={words} sort={sort} more={more} loading={busy} />
+                <LogList
+                  key={viewOf(key)}
+                  rows={rows}
+                  cols={cols}
+                  words={words}
+                  sort={sort}
+                  more={more}
+                  loading={busy}
+                />
               )
             }
           </Await>

@@ -3,7 +3,7 @@
 import type { VNode } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { getJson, postJson, qs, useQuery, Y, type Facets, type Monitor, type Timeseries } from '../lib/api';
-import { fmtCount, fmtInt, fmtValue } from '../lib/format';
+import { fmtBytes, fmtCount, fmtInt, fmtValue } from '../lib/format';
 import { t } from '../lib/i18n';
 import { useKeys } from '../lib/keys';
 import { href, setParams } from '../lib/router';
@@ -217,6 +217,17 @@ function commonKey(lines: Line[]): string {
   return s?.by.length === 1 ? (s.by[0] as string) : '';
 }
 
+/** Values in the unit of the only metric shown: bytes by the answer's unit or the name's last word. */
+function valueFormat(d: Timeseries | undefined, lines: Line[]): (n: number | null) => string {
+  const shown = lines.filter((l) => l.text.trim());
+  if (shown.some((l) => l.formula)) return fmtValue;
+  const unit = (d?.data.attributes.series[0]?.unit as { name?: string }[] | null | undefined)?.[0]?.name;
+  const bytes = unit
+    ? unit === 'byte'
+    : shown.length > 0 && shown.every((l) => /[._]bytes$/.test(asSeries(l.text)?.metric ?? ''));
+  return bytes ? (n) => (n === null ? '–' : fmtBytes(n)) : fmtValue;
+}
+
 interface RowData {
   name: string;
   values: (number | null)[];
@@ -278,6 +289,7 @@ function Chart({
 }): VNode {
   const [only, setOnly] = useState<string | null>(null);
   const d = q.data;
+  const fmt = valueFormat(d, lines);
   const rows = useMemo(() => (d ? tableRows(d, before.data, lines) : []), [d, before.data]);
   const times = useMemo(() => {
     if (!d) return [];
@@ -338,6 +350,7 @@ function Chart({
                   range={v.range}
                   h={280}
                   onZoom={zoomTo}
+                  fmt={fmt}
                   label={t('mx.chart_label', { n: rows.length })}
                 />
               ) : (
@@ -413,11 +426,11 @@ function Chart({
                   <td class="c-sp">
                     <Spark d={r.values} w={116} />
                   </td>
-                  <td class="num">{fmtValue(r.last)}</td>
-                  <td class="num">{fmtValue(r.avg)}</td>
-                  <td class="num t2 c-x">{fmtValue(r.min)}</td>
-                  <td class="num t2 c-x">{fmtValue(r.max)}</td>
-                  <td class="num t2 c-x">{fmtValue(r.sum)}</td>
+                  <td class="num">{fmt(r.last)}</td>
+                  <td class="num">{fmt(r.avg)}</td>
+                  <td class="num t2 c-x">{fmt(r.min)}</td>
+                  <td class="num t2 c-x">{fmt(r.max)}</td>
+                  <td class="num t2 c-x">{fmt(r.sum)}</td>
                 </tr>
               ))}
             </tbody>
@@ -442,6 +455,9 @@ function TagCard({
   const q = useQuery(`mtags|${metric}|${v.key}`, (s) =>
     getJson<Facets>(`${Y}/facets/metrics${qs({ metric, from: v.range.from_ms, to: v.range.to_ms })}`, s),
   );
+  const meta = useQuery(`mmeta|${metric}`, (s) =>
+    getJson<{ type?: string | null; unit?: string | null }>(`/api/v1/metrics/${encodeURIComponent(metric)}`, s),
+  );
   const s = asSeries(line.text);
   const group = (k: string): void => {
     if (s) set(formatSeries({ ...s, by: s.by.includes(k) ? s.by.filter((x) => x !== k) : [...s.by, k] }));
@@ -461,7 +477,15 @@ function TagCard({
     <section class="card" aria-labelledby="h-tags">
       <div class="card-h">
         <h2 id="h-tags">{t('mx.tags')}</h2>
-        <span class="sub cut mono">{metric}</span>
+        <span class="sub cut mono" title={metric}>
+          {metric}
+        </span>
+        {meta.data?.type ? (
+          <span class="badge end">
+            {meta.data.type}
+            {meta.data.unit ? ` · ${meta.data.unit}` : ''}
+          </span>
+        ) : null}
       </div>
       <Await q={q} skeleton={<SkeletonRows rows={8} cols={[0, 40]} />}>
         {(d) =>
