@@ -73,6 +73,34 @@ static yg_rc sweep(const char *dir, const struct yg_map *known, yg_str suffix, u
     return YG_OK;
 }
 
+// A catalogue that was never published to beside segment files: either the first flush of all did
+// not end, then the log still holds everything from its first frame on; or it is not their
+// catalogue, and sweeping would remove what is stored nowhere else.
+static yg_rc check_catalogue(struct yg_store *store, struct yg_err *err) {
+    char publication[64];
+    yg_rc rc = yg_catalog_get(store->catalog, "publication", publication, sizeof(publication), err);
+    if (rc != YG_ENOTFOUND)
+        return rc;
+    DIR *d = opendir(store->dir_segments);
+    if (d == NULL)
+        return yg_fail_errno(err, "opendir %s", store->dir_segments);
+    uint32_t files = 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        files += yg_str_ends(yg_str_c(e->d_name), YG_STR(".seg"));
+    (void)closedir(d);
+    struct yg_wal_name *names;
+    uint32_t count;
+    YG_TRY(yg_wal_list(store->dir_wal, &names, &count, err));
+    bool all_logged = count > 0 && names[0].first_sequence == 1;
+    yg_free(YG_MEM_STORE, names);
+    if (files == 0 || all_logged)
+        return YG_OK;
+    return yg_fail(err, YG_ECORRUPT,
+                   "%s holds %u segment files but catalog.db is new: put the catalogue back, or "
+                   "move the files away",
+                   store->dir_segments, files);
+}
+
 static yg_rc load_checkpoint(struct yg_store *store, struct yg_err *err) {
     char path[4096];
     yg_rc rc = yg_catalog_get(store->catalog, "open_traces", store->checkpoint,
@@ -100,6 +128,7 @@ yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) {
     struct load l = {.store = store, .known = YG_MAP(YG_MEM_STORE, true)};
     store->next_segment_id = 1;
     uint32_t gone = 0;
+    YG_TRY(check_catalogue(store, err));
     yg_rc rc = yg_catalog_each_segment(store->catalog, add_file, &l, err);
     if (rc == YG_OK)
         rc = yg_catalog_each_version(store->catalog, add_version, &l, err);
@@ -207,10 +236,11 @@ static void unload_idle(struct yg_store *store) {
 }
 
 void yg_store_retain(struct yg_store *store) {
-    pthread_mutex_lock(&store->flush_lock);
-    for (int t = 0; t < YG_TRACK_COUNT; t++)
-        retain_track(store, (enum yg_track)t);
-    pthread_mutex_unlock(&store->flush_lock);
+    if (pthread_mutex_trylock(&store->flush_lock) == 0) { // else the next time will do
+        for (int t = 0; t < YG_TRACK_COUNT; t++)
+            retain_track(store, (enum yg_track)t);
+        pthread_mutex_unlock(&store->flush_lock);
+    }
     yg_mstore_retain(store->mstore); // beside the strand: it may wait for a flush
     unload_idle(store);
 }

@@ -17,6 +17,7 @@
 
 #define SMALL_BYTES (4u << 20)
 #define SMALL_FACTOR 10
+#define WAL_FACTOR 2 // a log that grew by so many flushes is long to replay
 #define RETRY_NS (INT64_C(5) * YG_NS_PER_S)
 
 struct cut_job {
@@ -120,14 +121,18 @@ static yg_rc write_temp(struct flush *f, const char *path, const struct yg_colum
     int fd;
     YG_TRY(yg_file_open(path, O_WRONLY | O_CREAT | O_TRUNC, &fd, err));
     struct yg_seg_writer_options options = {
-        .track = cs->track, .day = run->day, .segment_id = id, .fd = fd};
+        .track = cs->track,
+        .day = run->day,
+        .segment_id = id,
+        .max_sequence = f->low_water,
+        .fd = fd,
+    };
     struct yg_seg_writer *w = yg_seg_writer_create(&options);
     yg_rc rc = write_stripes(w, cs, order + run->first, run->count, ret_sum, err);
     yg_seg_writer_destroy(w);
     if (rc == YG_OK)
         rc = yg_file_sync(fd, err);
     yg_file_close(&fd);
-    (void)f;
     return rc == YG_OK ? rc : yg_err_wrap(err, "%s", path);
 }
 
@@ -324,8 +329,10 @@ static void after(struct flush *f) {
     memcpy(store->checkpoint, f->checkpoint, sizeof(store->checkpoint));
     uint64_t done =
         store->flushed < store->metrics_flushed ? store->flushed : store->metrics_flushed;
-    if (store->wal)
+    if (store->wal) {
         yg_wal_release(store->wal, done);
+        atomic_store(&store->wal_bytes_flushed, yg_wal_file_bytes(store->wal));
+    }
     pthread_mutex_lock(&store->lists_lock);
     for (uint32_t i = 0; i < f->version_count; i++) {
         const struct yg_catalog_version *v = &f->versions[i];
@@ -408,7 +415,9 @@ void yg_store_flush_if_due(struct yg_store *store) {
     // Little that waits may wait longer, so that a quiet server does not leave 1,440 files a day.
     int64_t interval = store->o.flush_interval_ms * YG_NS_PER_MS *
                        (store->small_waits && bytes < SMALL_BYTES ? SMALL_FACTOR : 1);
-    bool due = bytes >= store->o.flush_bytes || (oldest && now - oldest >= interval);
+    uint64_t logged = yg_wal_file_bytes(store->wal);
+    bool long_log = logged > store->wal_bytes_flushed + WAL_FACTOR * store->o.flush_bytes;
+    bool due = bytes >= store->o.flush_bytes || long_log || (oldest && now - oldest >= interval);
     if (!due || atomic_load(&store->flushing) ||
         (store->flush_failed_mono_ns && now - store->flush_failed_mono_ns < RETRY_NS))
         return;

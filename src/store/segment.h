@@ -31,8 +31,9 @@ struct yg_seg_header {
     int32_t day;
     uint32_t reserved0;
     uint64_t segment_id;
-    char writer[24]; // build, zero padded
-    char reserved1[12];
+    char writer[24];       // build, zero padded
+    uint64_t max_sequence; // files: every WAL frame up to it was in files with this one
+    char reserved1[4];
     uint32_t crc32c; // of the 60 bytes before
 };
 _Static_assert(sizeof(struct yg_seg_header) == YG_SEG_HEADER_BYTES, "segment header is 64 bytes");
@@ -145,6 +146,7 @@ struct yg_seg_writer_options {
     enum yg_track track;
     int32_t day;
     uint64_t segment_id;
+    uint64_t max_sequence;
     bool plain; // memory segment: no compression
     int fd;     // file to write to, or −1: everything stays in a buffer
 };

@@ -66,6 +66,7 @@ struct yg_seg_writer *yg_seg_writer_create(const struct yg_seg_writer_options *o
         .flags = options->plain ? YG_SEG_F_PLAIN : 0,
         .day = options->day,
         .segment_id = options->segment_id,
+        .max_sequence = options->max_sequence,
         .writer = "yagura " YG_VERSION,
     };
     head.crc32c = yg_crc32c(0, &head, offsetof(struct yg_seg_header, crc32c));

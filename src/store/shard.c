@@ -54,6 +54,7 @@ void yg_shared_batch_unref(struct yg_store *store, struct yg_shared_batch *share
 
 // ------------------------------------------------------------ adding
 
+// When the oldest row or point in memory came, for the flush interval.
 static void note_memory(struct yg_store *store) {
     int64_t none = 0;
     int64_t now = yg_mono_ns(store->o.clock);
@@ -325,6 +326,7 @@ void yg_store_dispatch_points(struct yg_store *store, struct yg_points *take_poi
     *job = (struct points_job){store, take_points};
     int64_t now = take_points->received_ns ? take_points->received_ns : yg_now_ns(store->o.clock);
     atomic_store_explicit(&store->last_point_ns, now, memory_order_relaxed);
+    note_memory(store);
     uint64_t sequence = take_points->sequence;
     pthread_mutex_lock(&store->dispatch_lock);
     yg_strand_force(store->metrics_strand, apply_points, job);

@@ -448,16 +448,19 @@ void yg_wal_release(struct yg_wal *w, uint64_t sequence) {
     YG_CHECK(w, WAL_MAGIC);
     pthread_mutex_lock(&w->lock);
     uint32_t gone = 0;
-    while (gone + 1 < w->file_count && w->files[gone + 1].first_sequence <= sequence + 1) {
-        char path[4096];
-        yg_wal_file_name(path, sizeof(path), w->o.dir, w->files[gone].number,
-                         w->files[gone].first_sequence);
-        (void)unlink(path); // one that stays is skipped by its numbers
+    while (gone + 1 < w->file_count && w->files[gone + 1].first_sequence <= sequence + 1)
         gone++;
-    }
+    struct file *files = yg_alloc(YG_MEM_STORE, sizeof(*files) * (gone + 1u));
+    memcpy(files, w->files, sizeof(*files) * gone);
     memmove(w->files, w->files + gone, sizeof(*w->files) * (w->file_count - gone));
     w->file_count -= gone;
     pthread_mutex_unlock(&w->lock);
+    for (uint32_t i = 0; i < gone; i++) {
+        char path[4096];
+        yg_wal_file_name(path, sizeof(path), w->o.dir, files[i].number, files[i].first_sequence);
+        (void)unlink(path); // one that stays is skipped by its numbers
+    }
+    yg_free(YG_MEM_STORE, files);
 }
 
 uint64_t yg_wal_queue_bytes(struct yg_wal *w) {

@@ -343,6 +343,24 @@ static void a_damaged_catalogue_is_an_error(void **state) {
     remove_tree(f.dir);
 }
 
+static void files_without_their_catalogue_are_left_alone(void **state) {
+    (void)state;
+    struct fixture f = {0};
+    char path[128], segments[128];
+    fixture_start(&f);
+    assert_int_equal(append_wait(f.store, one_row(0)), YG_OK);
+    yg_store_close(f.store);
+    (void)snprintf(path, sizeof(path), "%s/catalog.db", f.dir);
+    (void)snprintf(segments, sizeof(segments), "%s/segments", f.dir);
+    assert_int_equal(unlink(path), 0);
+    struct yg_err err = {0};
+    assert_int_equal(yg_store_open(&f.o, &f.store, &err), YG_ECORRUPT);
+    assert_non_null(strstr(err.text, segments));
+    assert_int_equal(files_in(segments), 1);
+    yg_pool_destroy(f.pool);
+    remove_tree(f.dir);
+}
+
 // ------------------------------------------------------------ points
 
 static struct yg_points *one_point(double value) {
@@ -452,6 +470,7 @@ int main(void) {
         cmocka_unit_test(rows_of_a_failed_sync_are_not_there),
         cmocka_unit_test(a_damaged_file_is_named_and_the_rest_is_read),
         cmocka_unit_test(a_damaged_catalogue_is_an_error),
+        cmocka_unit_test(files_without_their_catalogue_are_left_alone),
         cmocka_unit_test(points_are_counted_once),
         cmocka_unit_test(points_survive_a_kill),
     };
