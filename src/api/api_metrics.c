@@ -110,6 +110,10 @@ static bool seconds_param(struct yg_http_request *req, const char *name, int64_t
     return true;
 }
 
+bool yg_api_asker_gone(void *req) {
+    return yg_http_gone(req);
+}
+
 static yg_rc run_query(struct yg_http_request *req, yg_str text, struct yg_metric_run_options *o,
                        struct yg_arena *arena, struct yg_buf *out, struct yg_err *err) {
     struct yg_api *api = req->ctx;
@@ -122,6 +126,8 @@ static yg_rc run_query(struct yg_http_request *req, yg_str text, struct yg_metri
         return rc;
     }
     o->deadline_mono_ns = yg_mono_ns(api->clock) + YG_API_QUERY_MS * YG_NS_PER_MS;
+    o->canceled = yg_api_asker_gone;
+    o->canceled_arg = req;
     YG_TRY(yg_metric_run(api->store, q, o, arena, &result, err));
     struct yg_json_writer w = YG_JSON_WRITER(out);
     put_query_answer(&w, text, q, o, &result, arena);

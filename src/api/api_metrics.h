@@ -13,6 +13,9 @@ void yg_api_put_unit(struct yg_json_writer *w, yg_str name);
 // null, or [unit, null].
 void yg_api_put_unit_pair(struct yg_json_writer *w, yg_str name);
 
+// yg_metric_run_options.canceled with the request as its argument.
+bool yg_api_asker_gone(void *req);
+
 // POST /api/v2/query/timeseries and /scalar (api_query.c).
 void yg_api_query_timeseries(struct yg_http_request *take_req);
 void yg_api_query_scalar(struct yg_http_request *take_req);

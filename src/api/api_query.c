@@ -168,6 +168,8 @@ static yg_rc run(struct call *c, struct yg_err *err) {
                                       .to_ms = c->to_ms - 1, // `to` is exclusive here
                                       .interval_ms = c->interval_ms,
                                       .deadline_mono_ns = deadline,
+                                      .canceled = yg_api_asker_gone,
+                                      .canceled_arg = c->req,
                                       .store = c->api->store,
                                       .scalar = c->scalar};
     for (uint32_t i = 0; i < c->named_count && o.interval_ms == 0; i++)

@@ -56,7 +56,9 @@ struct yg_metric_run_options {
     // Monitors: one bucket per group over the whole window instead of a grid (interval = window),
     // and with as_count the totals are put into the arithmetic (monitors-slos §2.2, 2.3). The outer
     // time aggregation of a monitor is done by yg_metric_window below.
-    int64_t deadline_mono_ns; // 0 = none
+    int64_t deadline_mono_ns;    // 0 = none
+    bool (*canceled)(void *arg); // asked now and then: ECANCEL; may be NULL
+    void *canceled_arg;
     // yg_formula_run only:
     struct yg_store *store; // for named queries that are given as `query`
     bool scalar; // one value per group: every operand is reduced by its `reduce`, then combined

@@ -153,6 +153,8 @@ static yg_rc combine_groups(struct yg_mrunner *r, char op, const struct yg_mval 
                             const struct yg_mval *right, uint32_t buckets, struct yg_mval *out,
                             struct yg_err *err) {
     for (uint32_t i = 0; i < left->count; i++) {
+        if ((i & 255) == 255)
+            YG_TRY(yg_mq_go_on(r, err));
         const struct yg_mser *m = partner(right, &left->list[i]);
         if (m == NULL && !right->zero)
             continue;

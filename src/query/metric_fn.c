@@ -256,6 +256,7 @@ static yg_rc slide(struct yg_mrunner *r, const struct yg_mnode *n, const struct 
         double *out = YG_NEW_N(r->arena, double, grid->count), *v = ret->list[s].v;
         if (out == NULL)
             return yg_mq_no_memory(err);
+        YG_TRY(yg_mq_go_on(r, err));
         for (uint32_t i = 0; i < grid->count; i++)
             out[i] =
                 !dense && isnan(v[i + more]) ? (double)NAN : slide_value(how, v + i, span, scratch);

@@ -154,7 +154,9 @@ struct yg_mval {
 struct yg_mrunner {
     struct yg_store *store;
     struct yg_arena *arena;
-    int64_t deadline_mono_ns;
+    int64_t deadline_mono_ns; // 0 = none
+    bool (*canceled)(void *arg);
+    void *canceled_arg;
     const struct yg_named_series *named;
     uint32_t named_count;
     bool window;                       // monitors: what lies before the window is not held into it
@@ -237,6 +239,8 @@ const struct yg_mnode *yg_mnode_first(const struct yg_mnode *n, enum yg_mnode_ki
                                       uint32_t depth);
 
 yg_rc yg_mq_no_memory(struct yg_err *err);
+// ETIMEOUT or ECANCEL when the asker waits no longer.
+yg_rc yg_mq_go_on(const struct yg_mrunner *r, struct yg_err *err) YG_MUST_USE;
 bool yg_mq_reduce(const double *v, const int64_t *starts, uint32_t n, yg_str aggregator,
                   double *ret_value);
 

@@ -260,11 +260,10 @@ static bool on_series(void *ctx, const struct yg_metric_series *s) {
     close_series(l);
     if (l->rc != YG_OK || (s->type == YG_METRIC_DISTRIBUTION) != l->distribution)
         return false;
-    if ((++l->seen & 63) == 0 && l->r->deadline_mono_ns > 0 &&
-        yg_mono_ns(&yg_clock_system) > l->r->deadline_mono_ns) {
-        l->rc = yg_fail(&l->err, YG_ETIMEOUT, "metric query took too long, at series %u", l->seen);
+    if ((++l->seen & 63) == 0)
+        l->rc = yg_mq_go_on(l->r, &l->err);
+    if (l->rc != YG_OK)
         return false;
-    }
     l->type = s->type;
     l->interval_s = s->interval_s;
     l->rc = find_group(l, s->tags, &l->group);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running metric queries: which buckets, then evaluation, then series with names for answers.
 
+#include "base/clock.h"
 #include "query/metric_int.h"
 #include <math.h>
 #include <stdlib.h>
@@ -68,6 +69,14 @@ static yg_rc choose_grid(struct yg_mrunner *r, const struct yg_mnode *n,
     if ((to - from) / interval > (int64_t)points_max) // past the ladder's end
         interval = (to - from) / (int64_t)points_max / 86400 * 86400 + 86400;
     return yg_mgrid_make(r->arena, from, to, interval, w.calendar, ret, err);
+}
+
+yg_rc yg_mq_go_on(const struct yg_mrunner *r, struct yg_err *err) {
+    if (r->deadline_mono_ns > 0 && yg_mono_ns(&yg_clock_system) > r->deadline_mono_ns)
+        return yg_fail(err, YG_ETIMEOUT, "the metric query took too long");
+    if (r->canceled != NULL && r->canceled(r->canceled_arg))
+        return yg_fail(err, YG_ECANCEL, "the asker is gone");
+    return YG_OK;
 }
 
 int64_t yg_metric_interval_s(int64_t from_ms, int64_t to_ms) {
@@ -186,8 +195,11 @@ static yg_rc put_all(struct yg_mrunner *r, const struct yg_mnode *n, const struc
 yg_rc yg_metric_run(struct yg_store *store, const struct yg_metric_query *q,
                     const struct yg_metric_run_options *options, struct yg_arena *arena,
                     struct yg_metric_result *ret_result, struct yg_err *err) {
-    struct yg_mrunner r = {
-        .store = store, .arena = arena, .deadline_mono_ns = options->deadline_mono_ns};
+    struct yg_mrunner r = {.store = store,
+                           .arena = arena,
+                           .deadline_mono_ns = options->deadline_mono_ns,
+                           .canceled = options->canceled,
+                           .canceled_arg = options->canceled_arg};
     struct yg_metric_result result = {0};
     r.warnings = &result;
     struct out_list out = {0};
@@ -320,6 +332,8 @@ yg_rc yg_formula_run(yg_str formula, const struct yg_named_series *named, uint32
     struct yg_mrunner r = {.store = options->store,
                            .arena = arena,
                            .deadline_mono_ns = options->deadline_mono_ns,
+                           .canceled = options->canceled,
+                           .canceled_arg = options->canceled_arg,
                            .named = named,
                            .named_count = named_count,
                            .scalar = options->scalar};

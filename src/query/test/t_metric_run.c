@@ -635,6 +635,32 @@ static void memory_is_bounded(void **state) {
     yg_arena_destroy(small);
 }
 
+static bool always(void *arg) {
+    ++*(uint32_t *)arg;
+    return true;
+}
+
+static void long_queries_end_when_told(void **state) {
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        char tag[16];
+        (void)snprintf(tag, sizeof(tag), "h:%d", i);
+        put("wide", tag, GAUGE, T0, i);
+    }
+    struct yg_metric_query *q = parsed("avg:wide{*} by {h}");
+    uint32_t asked = 0;
+    struct yg_metric_run_options o = {.from_ms = T0 * 1000,
+                                      .to_ms = (T0 + 1200) * 1000,
+                                      .canceled = always,
+                                      .canceled_arg = &asked};
+    struct yg_metric_result r;
+    assert_int_equal(yg_metric_run(NULL, q, &o, arena, &r, NULL), YG_ECANCEL);
+    assert_int_equal(asked, 1);
+    o.canceled = NULL;
+    o.deadline_mono_ns = 1;
+    assert_int_equal(yg_metric_run(NULL, q, &o, arena, &r, NULL), YG_ETIMEOUT);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void) {
@@ -659,6 +685,7 @@ int main(void) {
         T(formulas_bind_names),
         T(series_are_reduced),
         T(memory_is_bounded),
+        T(long_queries_end_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
