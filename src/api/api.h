@@ -110,6 +110,9 @@ uint16_t yg_api_status(yg_rc rc);
 // Parses the request's JSON body (content encodings undone) into req->arena; on failure answers 400
 // and returns false: the request is gone then.
 bool yg_api_body_json(struct yg_http_request *take_req, struct yg_json_node **ret_root);
+// The same without an answer: for calls that word their errors themselves. EINPUT, ELIMIT, ENOMEM.
+yg_rc yg_api_body_parse(struct yg_http_request *req, struct yg_json_node **ret_root,
+                        struct yg_err *err) YG_MUST_USE;
 // A request id as answers carry it (random, base64url-like text); out has 33 bytes.
 void yg_api_request_id(char out[33]);
 

@@ -104,11 +104,16 @@ static yg_rc decoded_body(struct yg_http_request *req, yg_str *ret_body, struct 
     return YG_OK;
 }
 
+yg_rc yg_api_body_parse(struct yg_http_request *req, struct yg_json_node **ret_root,
+                        struct yg_err *err) {
+    yg_str body;
+    YG_TRY(decoded_body(req, &body, err));
+    return yg_json_parse(body, req->arena, ret_root, err);
+}
+
 bool yg_api_body_json(struct yg_http_request *take_req, struct yg_json_node **ret_root) {
     struct yg_err err = {0};
-    yg_str body;
-    if (decoded_body(take_req, &body, &err) == YG_OK &&
-        yg_json_parse(body, take_req->arena, ret_root, &err) == YG_OK)
+    if (yg_api_body_parse(take_req, ret_root, &err) == YG_OK)
         return true;
     yg_api_reply_err(take_req, &err);
     return false;

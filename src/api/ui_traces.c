@@ -376,9 +376,11 @@ static yg_rc run_search(struct search *s, const struct yg_json_node *body, struc
 
 void yg_ui_traces_search(struct yg_http_request *take_req) {
     struct yg_json_node *body = NULL;
-    if (!yg_api_body_json(take_req, &body))
-        return;
     struct yg_err err = {0};
+    if (yg_api_body_parse(take_req, &body, &err) != YG_OK) {
+        yg_ui_reply_err(take_req, &err);
+        return;
+    }
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 256u << 20);
     struct search *s = YG_NEW(arena, struct search);
     if (s == NULL) {

@@ -327,7 +327,7 @@ static void refuses_bad_searches(void **state) {
         {"{\"from\":\"yesterdayish\"}", 400, "from: \"yesterdayish\" is no time"},
         {"{\"from\":\"now\",\"to\":\"now-1h\"}", 422, "from must lie before to"},
         {"{\"q\":\"(service:a\"}", 400, "\"column\":"},
-        {"{", 400, "JSON at byte"},
+        {"{", 400, "\"detail\":\"JSON at byte"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         yg_str answer;
