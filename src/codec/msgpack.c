@@ -334,7 +334,7 @@ static yg_rc put_value(struct yg_mp *r, struct yg_json_writer *w, uint32_t depth
                        struct yg_err *err) {
     struct yg_mp_token t;
     YG_TRY(yg_mp_next(r, &t, err));
-    if (depth > DEPTH_MAX)
+    if (depth == DEPTH_MAX && (t.kind == YG_MP_ARRAY || t.kind == YG_MP_MAP))
         return yg_fail(err, YG_EINPUT, "msgpack at byte %zu: deeper than %u", t.at, DEPTH_MAX);
     switch (t.kind) {
     case YG_MP_NIL:
