@@ -23,7 +23,7 @@ void yg_event_id(const struct yg_row *row, char out[YG_EVENT_ID_BYTES]) {
     yg_buf_fini(&text);
 }
 
-void yg_event_put_value(struct yg_json_writer *w, const struct yg_value *v) {
+static void put_value(struct yg_json_writer *w, const struct yg_value *v) {
     char hex[33];
     switch (v->type) {
     case YG_T_STR:
@@ -58,7 +58,7 @@ static bool is_attribute(const struct yg_row_attr *a, bool client_only) {
     return a->name.len > 1 && a->name.ptr[0] == '@' && !(client_only && a->name.ptr[1] == '_');
 }
 
-bool yg_event_has_attributes(const struct yg_row *row) {
+static bool has_attributes(const struct yg_row *row) {
     for (uint32_t i = 0; i < row->attr_count; i++)
         if (is_attribute(&row->attrs[i], false))
             return true;
@@ -122,10 +122,10 @@ static void put_path(struct nest *n, yg_str path, yg_str leaf, const struct yg_v
         at = dot + 1;
     }
     yg_jw_key(n->w, yg_str_sub(path, at, path.len));
-    yg_event_put_value(n->w, v);
+    put_value(n->w, v);
 }
 
-void yg_event_put_attributes(struct yg_json_writer *w, const struct yg_row *row, bool client_only) {
+static void put_attributes(struct yg_json_writer *w, const struct yg_row *row, bool client_only) {
     struct nest n = {.w = w};
     const struct yg_row_attr **order =
         yg_try_alloc(YG_MEM_QUERY, sizeof(*order) * (row->attr_count + 1));
@@ -154,7 +154,7 @@ void yg_event_put_attributes(struct yg_json_writer *w, const struct yg_row *row,
 
 // ------------------------------------------------------------ items
 
-void yg_event_put_tags(struct yg_json_writer *w, yg_str tags, yg_str source) {
+static void put_tags(struct yg_json_writer *w, yg_str tags, yg_str source) {
     yg_str tag;
     bool source_seen = source.len == 0;
     yg_jw_array(w);
@@ -203,7 +203,7 @@ static void put_trace_id(struct yg_json_writer *w, yg_id128 id) {
         return;
     }
     yg_jw_k(w, "trace_id");
-    yg_event_put_value(w, &v);
+    put_value(w, &v);
 }
 
 void yg_event_put_log(struct yg_json_writer *w, const struct yg_row *row) {
@@ -224,15 +224,15 @@ void yg_event_put_log(struct yg_json_writer *w, const struct yg_row *row) {
     put_text(w, row, YG_COL_SERVICE);
     put_text(w, row, YG_COL_MESSAGE);
     yg_jw_k(w, "tags");
-    yg_event_put_tags(w, text_of(row, YG_COL_TAGS), text_of(row, YG_COL_SOURCE));
-    if (put_trace || put_span || yg_event_has_attributes(row)) {
+    put_tags(w, text_of(row, YG_COL_TAGS), text_of(row, YG_COL_SOURCE));
+    if (put_trace || put_span || has_attributes(row)) {
         yg_jw_k(w, "attributes");
         yg_jw_object(w);
         if (put_trace)
             put_trace_id(w, trace->id);
         if (put_span)
             put_decimal(w, "span_id", (uint64_t)span->i64);
-        yg_event_put_attributes(w, row, false);
+        put_attributes(w, row, false);
         yg_jw_object_end(w);
     }
     yg_jw_object_end(w);
@@ -250,7 +250,7 @@ static void put_span_custom(struct yg_json_writer *w, const struct yg_row *row) 
     yg_jw_ki64(w, "duration", number_of(row, YG_COL_DURATION));
     if (!yg_row_get(row, "@env", YG_T_STR))
         put_text(w, row, YG_COL_ENV);
-    yg_event_put_attributes(w, row, true);
+    put_attributes(w, row, true);
     yg_jw_object_end(w);
 }
 
@@ -283,7 +283,7 @@ void yg_event_put_span(struct yg_json_writer *w, const struct yg_row *row) {
     yg_jw_kstr(w, "ingestion_reason", YG_STR("auto"));
     yg_jw_kstr(w, "retained_by", YG_STR("retention_filter")); // every span is kept
     yg_jw_k(w, "tags");
-    yg_event_put_tags(w, text_of(row, YG_COL_TAGS), (yg_str){0});
+    put_tags(w, text_of(row, YG_COL_TAGS), (yg_str){0});
     yg_jw_object_end(w);
     yg_jw_object_end(w);
 }
@@ -299,7 +299,7 @@ static void put_event_attributes(struct yg_json_writer *w, const struct yg_row *
     if (host.len > 0)
         yg_jw_kstr(w, "hostname", host);
     yg_jw_ki64(w, "timestamp", row->time_ns / YG_NS_PER_MS);
-    yg_event_put_attributes(w, row, false);
+    put_attributes(w, row, false);
     yg_jw_object_end(w);
 }
 
@@ -314,7 +314,7 @@ void yg_event_put_event(struct yg_json_writer *w, const struct yg_row *row) {
     put_event_attributes(w, row);
     put_text(w, row, YG_COL_MESSAGE);
     yg_jw_k(w, "tags");
-    yg_event_put_tags(w, text_of(row, YG_COL_TAGS), text_of(row, YG_COL_SOURCE));
+    put_tags(w, text_of(row, YG_COL_TAGS), text_of(row, YG_COL_SOURCE));
     put_time(w, "timestamp", row->time_ns);
     yg_jw_object_end(w);
     yg_jw_object_end(w);

@@ -63,12 +63,7 @@ void yg_event_end(struct yg_event_call *c); // frees what begin made; the reques
 #define YG_EVENT_ID_BYTES 25
 // Stable id of a row: base64url of version, time and number.
 void yg_event_id(const struct yg_row *row, char out[YG_EVENT_ID_BYTES]);
-// Members of an open object: the row's "@" attributes as nested objects; client_only leaves out
-// names with '_' in front.
-void yg_event_put_attributes(struct yg_json_writer *w, const struct yg_row *row, bool client_only);
-void yg_event_put_value(struct yg_json_writer *w, const struct yg_value *v);
-bool yg_event_has_attributes(const struct yg_row *row);
-void yg_event_put_tags(struct yg_json_writer *w, yg_str tags, yg_str source); // array
+// One item of `data`.
 void yg_event_put_log(struct yg_json_writer *w, const struct yg_row *row);
 void yg_event_put_span(struct yg_json_writer *w, const struct yg_row *row);
 void yg_event_put_event(struct yg_json_writer *w, const struct yg_row *row);

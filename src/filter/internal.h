@@ -37,13 +37,6 @@ struct yg_pattern {
 yg_rc yg_pattern_compile(yg_str text, bool wild, bool nocase, bool token, struct yg_arena *arena,
                          struct yg_pattern *ret_pattern, struct yg_err *err) YG_MUST_USE;
 bool yg_pattern_match(const struct yg_pattern *p, yg_str s);
-// Offset of needle in s at or after from; SIZE_MAX when absent. nocase: ASCII letters, needle lower
-// case.
-size_t yg_text_find(yg_str s, yg_str needle, size_t from);
-size_t yg_text_find_nocase(yg_str s, yg_str needle, size_t from);
-// Whole strings without case, by code point.
-bool yg_text_eq_nocase(yg_str a, yg_str b);
-
 // ------------------------------------------------------------ fields (field.c)
 
 // Calls fn for the scalars of a JSON text: below `path` (dotted, empty = the value itself), arrays

@@ -207,8 +207,9 @@ static void run_index(const struct leaf_run *x) {
             x->out[w] |= x->mask[w];
 }
 
-yg_rc yg_leaf_run(struct yg_filter *f, uint32_t leaf, struct yg_block *b, const uint64_t *mask,
-                  uint64_t *out, struct yg_err *err) {
+// Sets bits of `out` for the rows of mask that satisfy the leaf.
+static yg_rc run_leaf(struct yg_filter *f, uint32_t leaf, struct yg_block *b, const uint64_t *mask,
+                      uint64_t *out, struct yg_err *err) {
     struct leaf_run x = {.f = f,
                          .leaf = f->leaves[leaf],
                          .memos = &f->memos[leaf],
@@ -279,7 +280,7 @@ yg_rc yg_filter_run(struct yg_filter *f, struct yg_block *b, uint64_t *ret_rows,
             yg_bits_zero(out, b->row_count);
             break;
         case YG_STEP_LEAF:
-            YG_TRY(yg_leaf_run(f, s->leaf, b, reg(f, s->mask), out, err));
+            YG_TRY(run_leaf(f, s->leaf, b, reg(f, s->mask), out, err));
             break;
         case YG_STEP_AND:
             for (uint32_t w = 0; w < words; w++)

@@ -70,8 +70,4 @@ struct yg_filter {
     struct yg_plan_node *plan;
 };
 
-// Sets bits of `out` for the rows of mask that satisfy the leaf.
-yg_rc yg_leaf_run(struct yg_filter *f, uint32_t leaf, struct yg_block *b, const uint64_t *mask,
-                  uint64_t *out, struct yg_err *err) YG_MUST_USE;
-
 #endif

@@ -2,7 +2,7 @@
 // Finding text in text: two-byte SSE2 search, case folding by code point, patterns with wildcards
 // and token borders.
 //
-// Reading order: yg_text_find (kernel), piece_at/piece_find (one stretch without '*'),
+// Reading order: find_bytes (kernel), piece_at/piece_find (one stretch without '*'),
 // yg_pattern_match. ASCII needles without case run on bytes; a text that holds one of the few
 // letters outside ASCII that fold into it (U+0130, U+017F, U+212A) is searched again by code point,
 // so the fast way never misses what the slow one finds.
@@ -14,7 +14,7 @@
 
 #define NOT_FOUND SIZE_MAX
 
-size_t yg_text_find(yg_str s, yg_str needle, size_t from) {
+static size_t find_bytes(yg_str s, yg_str needle, size_t from) {
     if (from > s.len || needle.len > s.len - from)
         return NOT_FOUND;
     if (needle.len == 0)
@@ -57,7 +57,7 @@ static bool ascii_eq_nocase(const char *text, const char *lower, size_t len) {
     return true;
 }
 
-size_t yg_text_find_nocase(yg_str s, yg_str needle, size_t from) {
+static size_t find_nocase(yg_str s, yg_str needle, size_t from) {
     if (from > s.len || needle.len > s.len - from)
         return NOT_FOUND;
     if (needle.len == 0)
@@ -95,14 +95,6 @@ static uint32_t fold(uint32_t cp) {
     if (cp == 0x3c2) // final sigma
         return 0x3c3;
     return yg_utf8_fold(cp);
-}
-
-bool yg_text_eq_nocase(yg_str a, yg_str b) {
-    size_t i = 0, j = 0;
-    while (i < a.len && j < b.len)
-        if (fold(yg_utf8_next(a, &i)) != fold(yg_utf8_next(b, &j)))
-            return false;
-    return i == a.len && j == b.len;
 }
 
 // Scripts that are written without blanks: a word may stand anywhere in a run of them.
@@ -187,7 +179,7 @@ static size_t piece_find(const struct yg_piece *p, bool nocase, yg_str s, size_t
     if (p->any || (nocase && !p->ascii))
         return piece_scan(p, nocase, s, from, ret_end);
     yg_str needle = {p->bytes, p->len};
-    size_t at = nocase ? yg_text_find_nocase(s, needle, from) : yg_text_find(s, needle, from);
+    size_t at = nocase ? find_nocase(s, needle, from) : find_bytes(s, needle, from);
     if (nocase && (at == NOT_FOUND || at > from) && has_odd_fold(s))
         return piece_scan(p, nocase, s, from, ret_end);
     if (at != NOT_FOUND)

@@ -56,16 +56,6 @@ yg_rc yg_scan_pulse(const struct yg_scan *s,
 yg_rc yg_scan_column(struct yg_block *b, yg_str name, enum yg_type type,
                      const struct yg_vec **ret_vec, struct yg_err *err) YG_MUST_USE;
 
-// Bits of yg_events_search that yg_trace_spans shares.
-struct yg_search_plan {
-    const char *sort_column;
-    bool ascending;
-    uint32_t limit;
-};
-yg_rc yg_search_collect(struct yg_scan *s, const struct yg_search_plan *plan,
-                        const struct yg_cursor_pos *after, struct yg_search_result *result,
-                        struct yg_err *err) YG_MUST_USE;
-
 // ------------------------------------------------------------ distinct values (events_distinct.c)
 
 // Set of 64-bit hashes: exact up to YG_DISTINCT_EXACT_MAX, HyperLogLog of 2^14 registers (±0.8 %)

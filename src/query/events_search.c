@@ -18,9 +18,16 @@ struct candidate {
     uint32_t row;
 };
 
+// What yg_events_search and yg_trace_spans share.
+struct search_plan {
+    const char *sort_column;
+    bool ascending;
+    uint32_t limit;
+};
+
 struct collector {
     struct yg_scan *scan;
-    const struct yg_search_plan *plan;
+    const struct search_plan *plan;
     const struct yg_cursor_pos *after;
     bool by_time;
     struct candidate *heap; // the worst kept row at [0]
@@ -297,9 +304,9 @@ static yg_rc finish(struct collector *c, struct yg_search_result *result, struct
     return materialise(c->scan, kept, count, result->rows, err);
 }
 
-yg_rc yg_search_collect(struct yg_scan *s, const struct yg_search_plan *plan,
-                        const struct yg_cursor_pos *after, struct yg_search_result *result,
-                        struct yg_err *err) {
+static yg_rc search_rows(struct yg_scan *s, const struct search_plan *plan,
+                         const struct yg_cursor_pos *after, struct yg_search_result *result,
+                         struct yg_err *err) {
     struct collector c = {.scan = s,
                           .plan = plan,
                           .after = after,
@@ -335,14 +342,14 @@ yg_rc yg_events_search(struct yg_store *store, const struct yg_event_query *q, b
             narrowed.range.to_ns = q->after.sort_value + 1;
     }
     *ret_result = (struct yg_search_result){0};
-    struct yg_search_plan plan = {
+    struct search_plan plan = {
         .sort_column = sort_column(q->sort), .ascending = q->ascending, .limit = q->limit};
     enum yg_scan_order order =
         q->ascending && q->sort == YG_SORT_TIME ? YG_SCAN_OLDEST_FIRST : YG_SCAN_NEWEST_FIRST;
     struct yg_scan scan;
     YG_TRY(yg_scan_open(store, &narrowed, fresh, order, arena, &ret_result->warnings,
                         &ret_result->stats, &scan, err));
-    yg_rc rc = yg_search_collect(&scan, &plan, &q->after, ret_result, err);
+    yg_rc rc = search_rows(&scan, &plan, &q->after, ret_result, err);
     yg_scan_fini(&scan);
     return rc;
 }
@@ -382,7 +389,7 @@ yg_rc yg_trace_spans(struct yg_store *store, yg_id128 trace_id, struct yg_arena 
                                .filter = &node,
                                .ascending = true,
                                .limit = TRACE_SPANS_MAX};
-    struct yg_search_plan plan = {
+    struct search_plan plan = {
         .sort_column = YG_COL_TIME, .ascending = true, .limit = TRACE_SPANS_MAX};
     struct yg_scan scan;
     *ret_spans = (struct yg_search_result){0};
@@ -401,7 +408,7 @@ yg_rc yg_trace_spans(struct yg_store *store, yg_id128 trace_id, struct yg_arena 
             ret_spans->stats.granules_skipped++;
     }
     scan.granule_count = kept;
-    yg_rc rc = yg_search_collect(&scan, &plan, &q.after, ret_spans, err);
+    yg_rc rc = search_rows(&scan, &plan, &q.after, ret_spans, err);
     yg_scan_fini(&scan);
     return rc;
 }
