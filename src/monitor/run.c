@@ -117,6 +117,9 @@ void yg_notice_fill(struct yg_monitors *ms, const struct monitor *m, struct yg_a
         .escalation_message = def->escalation_message,
         .query = m->rec.query,
         .metric = def->kind == YG_MONITOR_METRIC ? yg_first_metric(def->expr) : (yg_str){"", 0},
+        .subject = def->kind == YG_MONITOR_METRIC ? yg_first_metric(def->expr)
+                   : def->event                   ? def->event->search
+                                                  : (yg_str){"", 0},
         .tags = def->tags,
         .tag_count = def->tag_count,
         .priority = m->rec.priority,

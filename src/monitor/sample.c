@@ -2,6 +2,7 @@
 // One matching event for a message: the newest of the group in the window, as name and text.
 #include "monitor/monitor_internal.h"
 
+#include "base/log.h"
 #include "filter/filter.h"
 
 #define FIELDS_MAX 500
@@ -104,8 +105,10 @@ void yg_monitor_sample(struct yg_store *store, const struct yg_monitor_def *def,
         return;
     q.track = def->event->track;
     if (group_filter(def, group, group_count, arena, &q.filter, &err) != YG_OK ||
-        yg_events_search(store, &q, false, arena, &found, &err) != YG_OK || found.count == 0)
+        yg_events_search(store, &q, false, arena, &found, &err) != YG_OK || found.count == 0) {
+        yg_log(YG_LOG_DEBUG, "monitor", "no sample for a message", YG_KV_C("error", err.text));
         return;
+    }
     struct fields f = {.list = YG_NEW_N(arena, struct yg_tag, FIELDS_MAX), .arena = arena};
     if (!f.list)
         return;

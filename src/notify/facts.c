@@ -63,7 +63,7 @@ static yg_str status_of(const struct yg_notice *n, yg_str scope, struct yg_arena
     bool warn = n->to == YG_STATE_WARN && n->has_warning;
     if (warn || n->has_critical)
         yg_threshold_text(warn ? n->warning : n->critical, limit);
-    yg_str what = n->metric.len ? n->metric : n->query;
+    yg_str what = n->subject.len ? n->subject : n->query;
     if (n->to == YG_STATE_NO_DATA)
         return yg_arena_printf(arena, "%.*s over %.*s: no data during the %.*s.", YG_STR_FMT(what),
                                YG_STR_FMT(scope), YG_STR_FMT(n->window_words));

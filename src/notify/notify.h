@@ -25,6 +25,7 @@ struct yg_notice {
     yg_str escalation_message; // template, added to repeats
     yg_str query;
     yg_str metric;      // first metric of the query, or empty
+    yg_str subject;     // what is measured, for $ALERT_STATUS: metric or search; empty: the query
     const yg_str *tags; // the monitor's own
     uint32_t tag_count;
     int64_t priority; // 0 = none
