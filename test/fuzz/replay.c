@@ -62,10 +62,20 @@ static int replay(const char *path, int depth) {
     return bad;
 }
 
+// Folders from the command line, or those that the build names.
 int main(int argc, char **argv) {
     int bad = 0;
     for (int i = 1; i < argc; i++)
         bad |= replay(argv[i], 0);
-    printf("%lu inputs\n", inputs);
-    return bad || inputs == 0;
+    yg_str rest = YG_STR(FUZZ_FOLDERS);
+    yg_str folder;
+    while (argc == 1 && yg_str_split(&rest, ':', &folder)) {
+        char path[4096];
+        (void)snprintf(path, sizeof(path), "%.*s", YG_STR_FMT(folder));
+        if (folder.len > 0)
+            bad |= replay(path, 0);
+    }
+    bad |= inputs == 0;
+    printf("%lu inputs\n[  %s  ] 1 test(s).\n", inputs, bad ? "FAILED" : "PASSED");
+    return bad;
 }
