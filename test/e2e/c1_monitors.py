@@ -51,7 +51,8 @@ def test_the_handbooks_query_goes_ok_alert_ok_with_one_message_per_change(node, 
     assert "のエラー率が5%を超えました" in alert["body"]
     assert "fine again" not in alert["body"]
     value, threshold = re.search(r"value ([0-9.e-]+) over ([0-9.]+)", alert["body"]).groups()
-    assert float(value) == pytest.approx(0.155) and float(threshold) == 0.05
+    # the two series may begin a bucket apart, then one bucket of the mean holds only the first
+    assert float(value) == pytest.approx(0.155, rel=0.05) and float(threshold) == 0.05
     assert "fine again" in fine["body"] and "over 0.05" not in fine["body"]
     assert alert["id"] != fine["id"]
 

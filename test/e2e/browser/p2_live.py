@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page that the binary carries, over data that went through its doors."""
 import json
+import os
 import re
 import time
 
 import pytest
-from server import Factory, eventually, http_request
+from server import ROOT, Factory, eventually, http_request
 
 SERVICE = "shop-api"
 MS = 10**6
+GOLDEN = ROOT / "web" / "test" / "golden"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,29 @@ def fill(node):
 
 def base(node):
     return f"http://{node.api}"
+
+
+def golden_block(node):
+    """What the server makes of web/test/golden/spans.json, with the time of the first span taken out."""
+    spans = json.loads((GOLDEN / "spans.json").read_text())
+    base_ns = time.time_ns() // 10**9 * 10**9 - 90 * 10**9
+    trace_id = 0xC0FFEE
+    for span in spans:
+        span.update(trace_id=trace_id, start=span["start"] + base_ns)
+    res = node.agent_call("PUT", "/v0.3/traces", json.dumps([spans]).encode(), {"Content-Type": "application/json"})
+    assert res.status == 200, res
+    res = eventually(lambda: (got := node.get(f"/api/yagura/v1/traces/{trace_id:032x}")).status == 200 and got, what="the trace is there")
+    block = bytearray(res.body)
+    assert int.from_bytes(block[24:32], "little") == base_ns
+    block[24:32] = bytes(8)
+    return bytes(block)
+
+
+def test_trace_block_is_the_one_that_the_page_was_tested_with(live):
+    block, kept = golden_block(live), GOLDEN / "trace-block.bin"
+    if os.environ.get("YAGURA_WRITE_GOLDEN"):
+        kept.write_bytes(block)
+    assert block == kept.read_bytes(), "the encoder changed: look at the difference, then run with YAGURA_WRITE_GOLDEN=1"
 
 
 def test_what_the_page_is_sent_with(live):
