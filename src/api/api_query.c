@@ -31,6 +31,7 @@ struct call {
     struct formula formulas[FORMULAS_MAX];
     uint32_t formula_count;
     uint32_t warning_count;
+    yg_str no_data;      // a data source that is not kept, or empty
     struct yg_buf error; // a longer text than yg_err holds; empty = none
 };
 
@@ -62,6 +63,17 @@ static yg_rc read_metric_query(struct call *c, const struct yg_json_node *q,
     return YG_OK;
 }
 
+// Sources with a request form of their own; the others are known to yg_event_series_parse.
+static bool knows_source(yg_str source) {
+    static const char *const words[] = {
+        "apm_metrics", "apm_resource_stats", "apm_dependency_stats", "slo", "process", "container",
+        "network",     "on_call_events",     "product_analytics"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (yg_str_eq_c(source, words[i]))
+            return true;
+    return false;
+}
+
 static yg_rc read_query(struct call *c, const struct yg_json_node *q, struct yg_err *err) {
     struct yg_named_series *n = &c->named[c->named_count];
     yg_str source = yg_json_str_or(yg_json_get(q, "data_source"), (yg_str){0});
@@ -75,10 +87,13 @@ static yg_rc read_query(struct call *c, const struct yg_json_node *q, struct yg_
         YG_TRY(read_metric_query(c, q, n, err));
     } else {
         yg_rc rc = yg_event_series_parse(q, c->arena, &c->specs[c->named_count], err);
-        if (rc == YG_ENOTFOUND) // known to clients, not kept here
-            return yg_fail(err, YG_EINPUT, "data_source \"%.*s\" is not served by this version",
-                           (int)(source.len < 40 ? source.len : 40), source.ptr);
-        YG_TRY(rc);
+        if (rc == YG_EINPUT && knows_source(source))
+            rc = YG_ENOTFOUND;
+        if (rc ==
+            YG_ENOTFOUND) // a source of which this version keeps nothing: no rows, and said so
+            c->no_data = source;
+        else
+            YG_TRY(rc);
         n->reduce = YG_STR("last");
     }
     c->named_count++;
@@ -146,6 +161,13 @@ static yg_rc read_request(struct call *c, const struct yg_json_node *root, struc
 
 // ------------------------------------------------------------ running
 
+// A count over no rows is answered as no value, as recorded.
+static bool nothing_counted(const struct yg_event_series_spec *spec,
+                            const struct yg_metric_result *r) {
+    return spec->group_count == 0 && spec->compute.agg == YG_AGG_COUNT && r->count == 1 &&
+           r->series[0].point_count == 1 && !(r->series[0].points[0].value > 0);
+}
+
 static yg_rc run_events(struct call *c, int64_t deadline_ns, struct yg_err *err) {
     for (uint32_t i = 0; i < c->named_count; i++) {
         const struct yg_event_series_spec *spec = c->specs[i];
@@ -158,6 +180,8 @@ static yg_rc run_events(struct call *c, int64_t deadline_ns, struct yg_err *err)
                                : yg_metric_interval_s(c->from_ms, c->to_ms) * 1000;
         YG_TRY(yg_events_named_series(c->api->store, spec, c->from_ms, c->to_ms, interval, true,
                                       deadline_ns, c->arena, &c->named[i].result, err));
+        if (c->scalar && nothing_counted(spec, &c->named[i].result))
+            c->named[i].result.count = 0;
     }
     return YG_OK;
 }
@@ -396,6 +420,7 @@ static yg_rc put_scalar(struct yg_json_writer *w, const struct call *c, struct y
     struct row *rows = NULL;
     uint32_t count = 0;
     YG_TRY(gather_rows(c, &rows, &count, err));
+    yg_jw_kstr(w, "id", YG_STR("0"));
     yg_jw_kstr(w, "type", YG_STR("scalar_response"));
     yg_jw_k(w, "attributes");
     yg_jw_object(w);
@@ -416,6 +441,24 @@ static yg_rc put_scalar(struct yg_json_writer *w, const struct call *c, struct y
 
 // ------------------------------------------------------------ handlers
 
+// What the asker should know about the numbers; absent when all is well.
+static void put_meta(struct yg_json_writer *w, const struct call *c) {
+    if (c->warning_count == 0 && c->no_data.len == 0)
+        return;
+    yg_jw_k(w, "meta");
+    yg_jw_object(w);
+    yg_jw_k(w, "warnings");
+    yg_jw_array(w);
+    if (c->warning_count > 0)
+        yg_jw_str(w,
+                  yg_arena_printf(c->arena, "%u damaged chunks were left out", c->warning_count));
+    if (c->no_data.len > 0)
+        yg_jw_str(w, yg_arena_printf(c->arena, "this version keeps nothing of data_source \"%.*s\"",
+                                     YG_STR_FMT(c->no_data)));
+    yg_jw_array_end(w);
+    yg_jw_object_end(w);
+}
+
 static yg_rc answer(struct call *c, const struct yg_json_node *root, struct yg_buf *out,
                     struct yg_err *err) {
     YG_TRY(read_request(c, root, err));
@@ -426,15 +469,19 @@ static yg_rc answer(struct call *c, const struct yg_json_node *root, struct yg_b
     yg_jw_object(&w);
     YG_TRY(c->scalar ? put_scalar(&w, c, err) : put_timeseries(&w, c, err));
     yg_jw_object_end(&w);
-    if (c->warning_count > 0) {
-        yg_jw_k(&w, "meta");
-        yg_jw_object(&w);
-        yg_jw_kstr(&w, "warning",
-                   yg_arena_printf(c->arena, "%u damaged chunks were left out", c->warning_count));
-        yg_jw_object_end(&w);
-    }
+    put_meta(&w, c);
     yg_jw_object_end(&w);
     return YG_OK;
+}
+
+static void reply(struct yg_http_request *take_req, struct yg_buf *take_json) {
+    if (yg_buf_ok(take_json, NULL) != YG_OK) {
+        yg_api_reply(take_req, 200, take_json); // words the refusal
+        return;
+    }
+    struct yg_http_reply r = {
+        .status = 200, .content_type = "application/vnd.api+json", .body = *take_json};
+    yg_http_reply(take_req, &r);
 }
 
 static void handle(struct yg_http_request *take_req, bool scalar) {
@@ -454,7 +501,7 @@ static void handle(struct yg_http_request *take_req, bool scalar) {
         (void)yg_fail(&err, YG_ENOMEM, "no memory for a query");
     }
     if (rc == YG_OK) {
-        yg_api_reply(take_req, 200, &out);
+        reply(take_req, &out);
     } else if (c != NULL && c->error.len > 0) {
         yg_api_reply_error(take_req, 400, "%.*s", (int)c->error.len, c->error.ptr);
     } else {

@@ -291,6 +291,24 @@ static void timeseries_of_logs_beside_metrics(void **state) {
     expect(root, "data.attributes.values", "[[8],[7.5]]"); // 60 hits for 8 lines
 }
 
+static void sources_that_are_not_kept_have_no_rows(void **state) {
+    (void)state;
+    static const char *const words[] = {"rum", "apm_metrics", "ci_tests", "container"};
+    for (size_t i = 0; i < 4; i++) {
+        yg_str q =
+            yg_arena_printf(arena,
+                            "\"queries\":[{\"data_source\":\"%s\",\"name\":\"a\",\"stat\":\"hits\","
+                            "\"compute\":{\"aggregation\":\"count\"},\"search\":{\"query\":\"\"}}]",
+                            words[i]);
+        const struct yg_json_node *root = post("timeseries", q.ptr, 200);
+        expect(root, "data.attributes", "{\"series\":[],\"times\":[],\"values\":[]}");
+        yg_str said = nth(root, "meta.warnings", 0)->str;
+        assert_true(yg_str_find(said, yg_str_c(words[i]), 0) != SIZE_MAX);
+        root = post("scalar", q.ptr, 200);
+        expect(nth(root, "data.attributes.columns", 0), "values", "[]");
+    }
+}
+
 static void scalars(void **state) {
     (void)state;
     const struct yg_json_node *root =
@@ -302,6 +320,7 @@ static void scalars(void **state) {
              "\"order\":\"desc\"}},{\"formula\":\"a * l\"}]",
              200);
     expect(root, "data.type", "\"scalar_response\"");
+    expect(root, "data.id", "\"0\"");
     const struct yg_json_node *c = yg_json_path(root, "data.attributes.columns");
     assert_int_equal(c->count, 3);
     expect(nth(root, "data.attributes.columns", 0), "name", "\"service\"");
@@ -317,6 +336,11 @@ static void scalars(void **state) {
                 "\"formulas\":[{\"formula\":\"100 * e / h\"}]",
                 200);
     expect(nth(root, "data.attributes.columns", 0), "values", "[10]");
+    root = post("scalar",
+                "\"queries\":[{\"data_source\":\"logs\",\"name\":\"l\",\"search\":{\"query\":"
+                "\"service:nobody\"},\"compute\":{\"aggregation\":\"count\"}}]",
+                200);
+    expect(nth(root, "data.attributes.columns", 0), "values", "[]");
     root = post("scalar", "\"queries\":[" METRIC("a", "avg:none{*}") "]", 200);
     expect(nth(root, "data.attributes.columns", 0), "values", "[]");
     expect(nth(root, "data.attributes.columns", 0), "name", "\"a\"");
@@ -352,9 +376,6 @@ static void bad_requests_are_told_why(void **state) {
          "no query named \"b\""},
         {"\"queries\":[" METRIC("a", "a{*}") "],\"formulas\":[{\"formula\":\"a +\"}]", "column 4"},
         {"\"queries\":[" METRIC("a", "a{*}") "],\"formulas\":[{}]", "formulas[0].formula"},
-        {"\"queries\":[{\"data_source\":\"rum\",\"name\":\"a\",\"compute\":{\"aggregation\":"
-         "\"count\"}}]",
-         "not served"},
         {"\"queries\":[{\"data_source\":\"nonsense\",\"name\":\"a\"}]", "nonsense"},
         {"\"queries\":[" METRIC("a", "forecast(avg:app.load{*}, 'linear', 1)") "]",
          "not evaluated"},
@@ -425,6 +446,7 @@ int main(void) {
         cmocka_unit_test(v1_refuses_with_the_parser_text),
         cmocka_unit_test(timeseries_of_metrics_and_formulas),
         cmocka_unit_test(timeseries_of_logs_beside_metrics),
+        cmocka_unit_test(sources_that_are_not_kept_have_no_rows),
         cmocka_unit_test(scalars),
         cmocka_unit_test(bad_requests_are_told_why),
         cmocka_unit_test(names_are_listed_and_found),
