@@ -60,7 +60,8 @@ enum yg_seg_encoding {
     YG_ENC_ZSTD = 6,      // RAW strings, one zstd frame
     YG_ENC_F64_FOR = 7,   // whole numbers kept as doubles: FOR of the integers
     YG_ENC_F64_DELTA = 8, // DELTA of the integers
-    YG_ENC_ID_RUNS = 9,   // u32 runs; 16 B ids; run lengths (packed u32)
+    YG_ENC_ID_RUNS = 9,   // u32 runs; ids as in ID_SPLIT; run lengths (packed u32)
+    YG_ENC_ID_SPLIT = 10, // high halves (packed i64), low halves (8 B each)
     YG_ENC_COUNT
 };
 

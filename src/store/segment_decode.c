@@ -276,24 +276,40 @@ static yg_rc decode_f64(struct decode *d, struct yg_err *err) {
     return ok ? YG_OK : corrupt(&d->at, "doubles do not fit their encoding", err);
 }
 
+static bool split_ids(yg_str in, size_t *at, yg_id128 *v, uint32_t n) {
+    int64_t highs[YG_PACK_BLOCK];
+    for (uint32_t i = 0; i < n; i += YG_PACK_BLOCK) {
+        uint32_t m = n - i < YG_PACK_BLOCK ? n - i : YG_PACK_BLOCK;
+        if (!yg_unpack_i64(in, at, highs, m)) // a packed run is a row of such blocks
+            return false;
+        for (uint32_t k = 0; k < m; k++)
+            v[i + k].hi = (uint64_t)highs[k];
+    }
+    if (in.len - *at < 8 * (size_t)n)
+        return false;
+    for (uint32_t i = 0; i < n; i++, *at += 8)
+        memcpy(&v[i].lo, in.ptr + *at, 8);
+    return true;
+}
+
 static bool id_runs(struct decode *d, yg_id128 *v, uint32_t n) {
     uint32_t runs = 0;
     if (d->body.len >= 4)
         memcpy(&runs, d->body.ptr, 4);
-    if (runs == 0 || runs > n || d->body.len < 4 + sizeof(yg_id128) * (size_t)runs)
+    if (runs == 0 || runs > n)
         return false;
     uint32_t lengths[YG_GRANULE_ROWS];
-    size_t at = 4 + sizeof(yg_id128) * (size_t)runs;
-    if (!yg_unpack_u32(d->body, &at, lengths, runs))
+    yg_id128 *ids = yg_arena_alloc(d->arena, sizeof(*ids) * runs);
+    size_t at = 4;
+    if (ids == NULL || !split_ids(d->body, &at, ids, runs) ||
+        !yg_unpack_u32(d->body, &at, lengths, runs))
         return false;
     uint32_t done = 0;
     for (uint32_t r = 0; r < runs; r++) {
-        yg_id128 id;
-        memcpy(&id, d->body.ptr + 4 + sizeof(id) * r, sizeof(id));
         if (lengths[r] > n - done)
             return false;
         for (uint32_t i = 0; i < lengths[r]; i++)
-            v[done++] = id;
+            v[done++] = ids[r];
     }
     return done == n;
 }
@@ -314,6 +330,9 @@ static yg_rc decode_ids(struct decode *d, struct yg_err *err) {
         ok = true;
     } else if (d->head.encoding == YG_ENC_ID_RUNS) {
         ok = id_runs(d, v, n);
+    } else if (d->head.encoding == YG_ENC_ID_SPLIT) {
+        size_t at = 0;
+        ok = split_ids(d->body, &at, v, n);
     }
     d->out->ids = v;
     return ok ? YG_OK : corrupt(&d->at, "ids do not fit their encoding", err);

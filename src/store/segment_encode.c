@@ -148,7 +148,16 @@ static uint8_t put_f64(struct yg_encoder *e, const struct yg_enc_input *in, stru
 
 // ------------------------------------------------------------ ids
 
-static uint8_t put_ids(const struct yg_enc_input *in, struct yg_buf *out) {
+// High halves (mostly a time) packed, then the low halves.
+static void put_split(struct yg_encoder *e, const yg_id128 *ids, uint32_t n, struct yg_buf *out) {
+    for (uint32_t i = 0; i < n; i++)
+        e->ints[i] = (int64_t)ids[i].hi;
+    yg_pack_i64(out, e->ints, n);
+    for (uint32_t i = 0; i < n; i++)
+        yg_buf_put(out, &ids[i].lo, 8);
+}
+
+static uint8_t put_ids(struct yg_encoder *e, const struct yg_enc_input *in, struct yg_buf *out) {
     uint32_t runs = 1;
     for (uint32_t i = 1; i < in->count; i++)
         runs += !yg_id128_eq(in->ids[i], in->ids[i - 1]);
@@ -157,22 +166,26 @@ static uint8_t put_ids(const struct yg_enc_input *in, struct yg_buf *out) {
         return YG_ENC_CONST;
     }
     if (runs > in->count / 4 * 3) {
-        yg_buf_put(out, in->ids, sizeof(yg_id128) * (size_t)in->count);
-        return YG_ENC_RAW;
+        put_split(e, in->ids, in->count, out);
+        return YG_ENC_ID_SPLIT;
     }
     uint32_t lengths[YG_GRANULE_ROWS];
+    yg_id128 *ids = yg_alloc(YG_MEM_STORE, sizeof(*ids) * runs);
     uint32_t n = 0, max = 0;
-    yg_buf_put(out, &runs, 4);
-    for (uint32_t i = 0; i < in->count;) {
+    for (uint32_t i = 0; i < in->count; n++) {
         uint32_t len = 1;
         while (i + len < in->count && yg_id128_eq(in->ids[i], in->ids[i + len]))
             len++;
-        yg_buf_put(out, &in->ids[i], sizeof(yg_id128));
-        lengths[n++] = len;
+        ids[n] = in->ids[i];
+        lengths[n] = len;
         max = len > max ? len : max;
         i += len;
     }
+    YG_ASSERT(n == runs);
+    yg_buf_put(out, &runs, 4);
+    put_split(e, ids, runs, out);
     yg_pack_u32(out, lengths, n, max);
+    yg_free(YG_MEM_STORE, ids);
     return YG_ENC_ID_RUNS;
 }
 
@@ -290,7 +303,7 @@ static yg_rc put_values(struct yg_encoder *e, const struct yg_enc_input *in, str
         head->encoding = put_f64(e, in, out);
         return YG_OK;
     case YG_T_ID:
-        head->encoding = put_ids(in, out);
+        head->encoding = put_ids(e, in, out);
         return YG_OK;
     case YG_TYPE_COUNT:
         break;

@@ -5,8 +5,12 @@
 #include "codec/varint.h"
 #include "store/traces.h"
 
+#include <zstd.h>
+
 #define MAGIC 0x544f4759u // "YGOT"
 #define VERSION 1u
+#define HEAD_BYTES 20u
+#define BLOCK_BYTES_MAX ((size_t)1 << 30)
 #define F_ROOT 1u
 #define F_COLD 2u
 #define F_GAP 4u
@@ -53,16 +57,27 @@ static void put_trace(const struct yg_traces *t, const struct yg_open_trace *o,
 void yg_traces_save(const struct yg_traces *t, struct yg_buf *out) {
     if (t->count == 0)
         return;
-    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_TRACES, (size_t)1 << 30);
+    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_TRACES, BLOCK_BYTES_MAX);
     yg_put_varint(&body, t->count);
     for (uint32_t i = t->oldest; i != YG_TRACE_NONE; i = t->open[i].newer)
         put_trace(t, &t->open[i], &body);
-    out->failed |= body.failed;
+    size_t room = ZSTD_compressBound(body.len);
+    if (body.failed || yg_buf_reserve(out, room + HEAD_BYTES, NULL) != YG_OK) {
+        out->failed = true; // the flush asks
+        return;
+    }
+    char *to = out->ptr + out->len + HEAD_BYTES;
+    size_t got = ZSTD_compress(to, room, body.ptr, body.len, 1);
+    if (ZSTD_isError(got)) {
+        out->failed = true;
+        return;
+    }
     yg_put_u32(out, MAGIC);
     yg_put_u32(out, VERSION);
     yg_put_u32(out, (uint32_t)body.len);
-    yg_put_u32(out, yg_crc32c(0, body.ptr, body.len));
-    yg_buf_puts(out, yg_buf_str(&body));
+    yg_put_u32(out, (uint32_t)got);
+    yg_put_u32(out, yg_crc32c(0, to, got));
+    out->len += got;
 }
 
 // ------------------------------------------------------------ back
@@ -153,21 +168,32 @@ static yg_rc load_block(struct yg_store *store, yg_str body, struct yg_err *err)
     return YG_OK;
 }
 
+static yg_rc unpack_block(struct yg_store *store, yg_str packed, uint32_t raw_bytes,
+                          struct yg_err *err) {
+    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_TRACES, BLOCK_BYTES_MAX);
+    YG_TRY(yg_buf_reserve(&body, (size_t)raw_bytes + 1, err));
+    size_t got = ZSTD_decompress(body.ptr, raw_bytes, packed.ptr, packed.len);
+    if (ZSTD_isError(got) || got != raw_bytes)
+        return yg_fail(err, YG_ECORRUPT, "open traces do not decompress");
+    return load_block(store, yg_str_n(body.ptr, got), err);
+}
+
 yg_rc yg_traces_load(struct yg_store *store, yg_str in, struct yg_err *err) {
     struct yg_cursor c = {.in = in};
     while (c.pos < in.len) {
-        uint32_t magic, version, bytes, crc;
-        yg_str body;
+        uint32_t magic, version, raw_bytes, bytes, crc;
+        yg_str packed;
         YG_TRY(yg_get_u32(&c, &magic, err));
         YG_TRY(yg_get_u32(&c, &version, err));
+        YG_TRY(yg_get_u32(&c, &raw_bytes, err));
         YG_TRY(yg_get_u32(&c, &bytes, err));
         YG_TRY(yg_get_u32(&c, &crc, err));
         if (magic != MAGIC || version != VERSION)
             return yg_fail(err, YG_ECORRUPT, "not open traces at byte %zu", c.pos);
-        YG_TRY(yg_get_bytes(&c, bytes, &body, err));
-        if (yg_crc32c(0, body.ptr, body.len) != crc)
+        YG_TRY(yg_get_bytes(&c, bytes, &packed, err));
+        if (yg_crc32c(0, packed.ptr, packed.len) != crc)
             return yg_fail(err, YG_ECORRUPT, "bad checksum at byte %zu", c.pos);
-        YG_TRY(load_block(store, body, err));
+        YG_TRY(unpack_block(store, packed, raw_bytes, err));
     }
     return YG_OK;
 }
