@@ -11,6 +11,7 @@
 #define PER_PAGE_MAX 1000
 #define DEPTH_MAX 64
 #define LIST_MAX 100
+#define ARENA_BYTES (256u << 20)
 
 // One thing that may be found: a monitor, or one group of it.
 struct row {
@@ -25,7 +26,8 @@ struct row {
 
 struct search {
     struct yg_http_request *req;
-    struct row *rows; // that match
+    struct yg_arena *arena; // holds every monitor
+    struct row *rows;       // that match
     uint32_t count, cap;
     int64_t page, per_page;
 };
@@ -227,9 +229,9 @@ static yg_rc row_of(const struct yg_monitor_record *rec, struct yg_arena *arena,
 
 static yg_rc row_keep(struct search *s, const struct yg_node *query, const struct row *r,
                       struct yg_err *err) {
-    if (!matches(query, r, s->req->arena, 0))
+    if (!matches(query, r, s->arena, 0))
         return YG_OK;
-    if (!YG_ARENA_GROW(s->req->arena, s->rows, s->count, s->cap))
+    if (!YG_ARENA_GROW(s->arena, s->rows, s->count, s->cap))
         return fail_memory(err);
     s->rows[s->count++] = *r;
     return YG_OK;
@@ -238,7 +240,7 @@ static yg_rc row_keep(struct search *s, const struct yg_node *query, const struc
 static yg_rc find(struct search *s, const struct yg_node *query, bool by_group,
                   struct yg_err *err) {
     struct yg_meta *meta = ((struct yg_api *)s->req->ctx)->meta;
-    struct yg_arena *arena = s->req->arena;
+    struct yg_arena *arena = s->arena;
     struct yg_monitor_record *recs;
     struct yg_group_record *groups = NULL;
     uint32_t rec_count, group_count = 0, g = 0;
@@ -350,7 +352,7 @@ static yg_rc put_counts(struct search *s, struct yg_json_writer *w, struct yg_er
     yg_jw_k(w, "counts");
     yg_jw_object(w);
     for (int i = 0; i < 3 && rc == YG_OK; i++)
-        rc = put_tally(w, keys[i], &maps[i], s->req->arena, err);
+        rc = put_tally(w, keys[i], &maps[i], s->arena, err);
     put_muted(w, s->count);
     yg_jw_object_end(w);
     for (int i = 0; i < 3; i++)
@@ -437,7 +439,7 @@ static void put_monitor_row(struct search *s, struct yg_json_writer *w, const st
     yg_jw_kstr(w, "classification", classification(r->rec->type));
     yg_jw_kstr(w, "query", r->rec->query);
     yg_jw_kstr(w, "status", yg_str_c(yg_state_name(row_state(r))));
-    put_scopes(w, r, s->req->arena);
+    put_scopes(w, r, s->arena);
     put_metrics(w, r);
     put_notifications(w, r);
     put_strings(w, "tags", r->tags, r->tag_count, (yg_str){"", 0});
@@ -529,7 +531,7 @@ static yg_rc search(struct search *s, bool by_group, struct yg_json_writer *w, s
     YG_TRY(number(req, "page", 0, 0, INT32_MAX, &s->page, err));
     YG_TRY(number(req, "per_page", PER_PAGE, 1, PER_PAGE_MAX, &s->per_page, err));
     yg_str text = yg_http_query(req, "query", NULL);
-    if (yg_search_parse(text, &options, req->arena, &query, err) != YG_OK)
+    if (yg_search_parse(text, &options, s->arena, &query, err) != YG_OK)
         return yg_err_wrap(err, "Query parsing error");
     YG_TRY(check_statuses(query, 0, err));
     YG_TRY(find(s, query, by_group, err));
@@ -538,7 +540,8 @@ static yg_rc search(struct search *s, bool by_group, struct yg_json_writer *w, s
 }
 
 static void answer(struct yg_http_request *take_req, bool by_group) {
-    struct search s = {.req = take_req};
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, ARENA_BYTES);
+    struct search s = {.req = take_req, .arena = arena};
     struct yg_err err = {0};
     struct yg_buf body = yg_api_buf();
     struct yg_json_writer w = YG_JSON_WRITER(&body);

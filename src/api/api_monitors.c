@@ -10,6 +10,7 @@
 #define PAGE_SIZE 100
 #define PAGE_SIZE_MAX 1000
 #define IDS_MAX 1000
+#define LIST_ARENA_BYTES (256u << 20) // every monitor with its groups
 
 static struct yg_api *api_of(const struct yg_http_request *req) {
     return req->ctx;
@@ -206,9 +207,10 @@ static void monitor_get(struct yg_http_request *take_req) {
     int64_t id;
     if (!path_id(take_req, &id) || !show_asked(take_req, &show))
         return;
-    yg_rc rc = yg_meta_monitor_get(meta, id, take_req->arena, &rec, &err);
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, LIST_ARENA_BYTES);
+    yg_rc rc = yg_meta_monitor_get(meta, id, arena, &rec, &err);
     if (rc == YG_OK && show.states) {
-        rc = yg_meta_groups(meta, id, take_req->arena, &groups, &show.group_count, &err);
+        rc = yg_meta_groups(meta, id, arena, &groups, &show.group_count, &err);
         show.groups = groups;
     }
     if (rc != YG_OK)
@@ -252,8 +254,8 @@ static yg_str reference_text(const struct yg_monitor_record *all, uint32_t count
     return text;
 }
 
-static yg_rc delete_monitor(struct yg_api *api, int64_t id, bool force, struct yg_arena *arena,
-                            struct yg_err *err) {
+static yg_rc delete_monitor(struct yg_api *api, int64_t id, bool force, struct yg_err *err) {
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, LIST_ARENA_BYTES);
     struct yg_monitor_record rec, *all;
     uint32_t count;
     YG_TRY(yg_meta_monitor_get(api->meta, id, arena, &rec, err));
@@ -273,7 +275,7 @@ static void monitor_delete(struct yg_http_request *take_req) {
     if (!path_id(take_req, &id))
         return;
     bool force = flag(take_req, "force");
-    if (delete_monitor(api_of(take_req), id, force, take_req->arena, &err) != YG_OK) {
+    if (delete_monitor(api_of(take_req), id, force, &err) != YG_OK) {
         yg_api_reply_err(take_req, &err);
         return;
     }
@@ -323,12 +325,12 @@ static void put_can_delete(struct yg_json_writer *w, const struct can_delete *c)
     yg_jw_object_end(w);
 }
 
-static yg_rc can_delete_fill(struct yg_http_request *req, struct can_delete *c,
-                             struct yg_err *err) {
+static yg_rc can_delete_fill(struct yg_http_request *req, struct yg_arena *arena,
+                             struct can_delete *c, struct yg_err *err) {
     struct yg_monitor_record *all;
     uint32_t count;
     yg_str rest = yg_http_query(req, "monitor_ids", NULL), piece;
-    YG_TRY(yg_meta_monitor_list(api_of(req)->meta, req->arena, &all, &count, err));
+    YG_TRY(yg_meta_monitor_list(api_of(req)->meta, arena, &all, &count, err));
     while (rest.len && yg_str_split(&rest, ',', &piece)) {
         const struct yg_monitor_record *rec = NULL;
         int64_t id;
@@ -339,7 +341,7 @@ static yg_rc can_delete_fill(struct yg_http_request *req, struct can_delete *c,
         if (!rec)
             return yg_fail(err, YG_ENOTFOUND, "Monitor not found");
         c->ids[c->count] = id;
-        c->reasons[c->count] = reference_text(all, count, rec, req->arena);
+        c->reasons[c->count] = reference_text(all, count, rec, arena);
         c->refused += c->reasons[c->count++].len > 0;
     }
     return YG_OK;
@@ -347,9 +349,10 @@ static yg_rc can_delete_fill(struct yg_http_request *req, struct can_delete *c,
 
 static void monitor_can_delete(struct yg_http_request *take_req) {
     struct yg_err err = {0};
-    struct can_delete *c = YG_NEW(take_req->arena, struct can_delete);
-    yg_rc rc =
-        c ? can_delete_fill(take_req, c, &err) : yg_fail(&err, YG_ENOMEM, "can_delete: no memory");
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, LIST_ARENA_BYTES);
+    struct can_delete *c = YG_NEW(arena, struct can_delete);
+    yg_rc rc = c ? can_delete_fill(take_req, arena, c, &err)
+                 : yg_fail(&err, YG_ENOMEM, "can_delete: no memory");
     if (rc != YG_OK) {
         yg_api_reply_err(take_req, &err);
         return;
@@ -437,32 +440,33 @@ static bool list_asked(struct yg_http_request *take_req, struct list_filter *f) 
     return true;
 }
 
-static yg_rc list_put(struct yg_http_request *req, const struct list_filter *f,
-                      struct yg_monitor_json_show *show, struct yg_json_writer *w,
-                      struct yg_err *err) {
-    struct yg_meta *meta = api_of(req)->meta;
+// arena holds the records; scratch is emptied after each monitor.
+static yg_rc list_put(struct yg_meta *meta, const struct list_filter *f,
+                      struct yg_monitor_json_show *show, struct yg_arena *arena,
+                      struct yg_arena *scratch, struct yg_json_writer *w, struct yg_err *err) {
     struct yg_monitor_record *recs;
     struct yg_group_record *groups = NULL;
     uint32_t count, group_count = 0;
     int64_t seen = 0, skip = f->page > 0 ? f->page * f->page_size : 0;
-    YG_TRY(yg_meta_monitor_list(meta, req->arena, &recs, &count, err));
+    YG_TRY(yg_meta_monitor_list(meta, arena, &recs, &count, err));
     if (show->states)
-        YG_TRY(yg_meta_groups(meta, 0, req->arena, &groups, &group_count, err));
+        YG_TRY(yg_meta_groups(meta, 0, arena, &groups, &group_count, err));
     yg_jw_array(w);
     for (uint32_t i = 0, g = 0; i < count; i++) {
         while (g < group_count && groups[g].monitor_id < recs[i].id)
             g++;
+        yg_arena_reset(scratch);
         show->groups = groups + g; // both lists are ordered by monitor
         show->group_count = 0;
         while (g < group_count && groups[g].monitor_id == recs[i].id) {
             show->group_count++;
             g++;
         }
-        if (!list_matches(f, &recs[i], req->arena) || seen++ < skip)
+        if (!list_matches(f, &recs[i], scratch) || seen++ < skip)
             continue;
         if (f->page_size > 0 && seen > skip + f->page_size)
             break;
-        YG_TRY(yg_monitor_json_put(w, &recs[i], yg_meta_user(meta), show, req->arena, err));
+        YG_TRY(yg_monitor_json_put(w, &recs[i], yg_meta_user(meta), show, scratch, err));
     }
     yg_jw_array_end(w);
     return YG_OK;
@@ -477,7 +481,9 @@ static void monitor_list(struct yg_http_request *take_req) {
     show.downtimes = true; // recorded in lists, asked for or not
     struct yg_buf body = yg_api_buf();
     struct yg_json_writer w = YG_JSON_WRITER(&body);
-    if (list_put(take_req, &f, &show, &w, &err) == YG_OK) {
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, LIST_ARENA_BYTES);
+    YG_AUTO_ARENA scratch = yg_arena_create(YG_MEM_QUERY, LIST_ARENA_BYTES);
+    if (list_put(api_of(take_req)->meta, &f, &show, arena, scratch, &w, &err) == YG_OK) {
         yg_api_reply(take_req, 200, &body);
         return;
     }
