@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // URL state, times over zones, numbers, colour slots, trace block and waterfall.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { countParts, fmtDelta, fmtDur, pctDigits, sig3 } from '../src/lib/format';
 import { assignSlots, hash32 } from '../src/lib/slots';
@@ -9,6 +11,8 @@ import { BlockError, decodeTrace } from '../src/lib/traceblock';
 import { canonical, formatLoc, formatSearch, linkTo, parseSearch, withParams } from '../src/lib/url';
 import { analyse, axisTicks, visibleRows } from '../src/lib/waterfall';
 import { encodeTrace, type SpanIn } from '../dev/encode-trace.mjs';
+
+declare const WEB_DIR: string;
 
 test('equal views are equal strings, defaults are left out, unknown keys are kept', () => {
   const p = parseSearch('?to=now&q=service%3Aa+%22b+c%22&from=now-1h&zz=1&env=prod');
@@ -221,4 +225,36 @@ test('waterfall: group, gap, errors, critical path', () => {
   for (const list of a.critical.values()) for (const [x, y] of list) covered += y - x;
   assert.ok(Math.abs(covered - 3.4e9) < 1e3, `critical path covers the root: ${covered}`);
   assert.deepEqual(axisTicks(0, 4e9, 8), [0, 0.5e9, 1e9, 1.5e9, 2e9, 2.5e9, 3e9, 3.5e9, 4e9]);
+});
+
+test('trace block: the bytes that the server wrote', () => {
+  const bytes = readFileSync(join(WEB_DIR, 'test/golden/trace-block.bin'));
+  const t = decodeTrace(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
+  assert.equal(t.n, 16);
+  assert.equal(t.nTotal, 16);
+  assert.equal(t.traceId, '00000000000000000000000000c0ffee');
+  assert.equal(t.flags & 2, 2, 'a parent is missing');
+  const row = (name: string): number =>
+    Array.from({ length: t.n }, (_, i) => i).find((i) => t.str(t.name[i] as number) === name) as number;
+  assert.equal(t.str(t.resource[0] as number), 'GET /検索');
+  assert.equal(t.parent[0], -1);
+  assert.equal((t.flag[0] as number) & 1, 1);
+  assert.equal(t.dur[0], 900e6);
+  const last = row('last');
+  assert.equal(t.spanId[last], 18446744073709551615n);
+  assert.equal(t.parent[last], 1);
+  assert.equal(t.startOff[last], 700e6);
+  assert.equal((t.flag[1] as number) & 2, 2, 'cold start');
+  assert.equal(t.tail.types[t.type[row('dynamodb.getItem')] as number], 'db');
+  assert.deepEqual(t.tail.services.map((s) => s.name).sort(), [
+    'api-gateway',
+    'aws.dynamodb',
+    'inventory-fn',
+    'search-fn',
+  ]);
+  assert.equal(t.tail.services.find((s) => s.name === 'aws.dynamodb')?.errors, 1);
+  const a = analyse(t);
+  assert.equal([...a.groups.values()][0]?.rows.length, 11);
+  assert.equal(a.gaps.get(0)?.kind, 'init');
+  assert.equal(a.errors, 2);
 });
