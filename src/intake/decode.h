@@ -61,6 +61,9 @@ yg_rc yg_intake_series_v2(const struct yg_intake_in *in, struct yg_points *p,
 yg_rc yg_intake_distribution_points(const struct yg_intake_in *in, struct yg_points *p,
                                     struct yg_intake_tally *t, struct yg_err *err) YG_MUST_USE;
 
+yg_rc yg_intake_sketches(const struct yg_intake_in *in, struct yg_points *p,
+                         struct yg_intake_tally *t, struct yg_err *err) YG_MUST_USE; // protobuf
+
 // --- events and service checks (dd_events.c)
 struct yg_intake_event {
     yg_str title, text, host, alert_type, priority, aggregation_key, source;

@@ -11,6 +11,7 @@
 #define BODY_MAX (25 * MIB)
 #define SERIES_BODY_MAX (5 * MIB)
 #define SERIES_INFLATED_MAX (60 * MIB)
+#define SKETCHES_INFLATED_MAX (62 * MIB)
 #define SMALL_BODY_MAX (5 * MIB)
 
 #define JSON_TYPE "application/json"
@@ -219,6 +220,22 @@ static void distribution_points(struct yg_http_request *take_req) {
     yg_door_run(take_req, &door);
 }
 
+static void sketches(struct yg_http_request *take_req) {
+    static const struct yg_door door = {
+        .name = "/api/beta/sketches",
+        .client = "metrics-api",
+        .points = yg_intake_sketches,
+        .inflated_max_bytes = SKETCHES_INFLATED_MAX,
+        .forms = YG_DOOR_FORMS(YG_FORM_PROTOBUF),
+        .form_default = YG_FORM_PROTOBUF,
+        .style = YG_STYLE_STRINGS,
+        .status = 202,
+        .content_type = JSON_TYPE,
+        .body = "{}",
+    };
+    yg_door_run(take_req, &door);
+}
+
 static void check_run(struct yg_http_request *take_req) {
     static const struct yg_door door = {
         .name = "/api/v1/check_run",
@@ -257,7 +274,10 @@ const struct yg_route yg_intake_api_routes[] = {
     {YG_POST, "/api/v1/series", SERIES_BODY_MAX, KEYED, series_v1},
     {YG_POST, "/api/v2/series", SERIES_BODY_MAX, KEYED, series_v2},
     {YG_POST, "/api/v1/distribution_points", SERIES_BODY_MAX, KEYED, distribution_points},
+    {YG_POST, "/api/beta/sketches", BODY_MAX, KEYED, sketches},
+    {YG_POST, "/api/v1/sketches", BODY_MAX, KEYED, sketches},
     {YG_POST, "/api/v1/check_run", SMALL_BODY_MAX, KEYED, check_run},
+    {YG_POST, "/api/v2/service_checks", SMALL_BODY_MAX, KEYED, check_run},
     {YG_POST, "/api/v1/events", SMALL_BODY_MAX, KEYED, yg_events_v1},
     {YG_GET, "/api/v1/validate", 0, KEYED, validate},
     {0},

@@ -84,6 +84,17 @@ yg_rc yg_series_value(struct yg_series_sink *s, struct yg_series_head *h, int64_
     return YG_OK;
 }
 
+yg_rc yg_series_sketch(struct yg_series_sink *s, struct yg_series_head *h, int64_t ts_s,
+                       struct yg_sketch **ret_sketch, struct yg_err *err) {
+    *ret_sketch = NULL;
+    if (!h->usable || !yg_intake_time_ok(ts_s, s->now_ns)) {
+        drop(h, "no sketch has a usable time and summary");
+        return YG_OK;
+    }
+    h->kept++;
+    return yg_points_add_sketch(s->p, h->series, ts_s, ret_sketch, err);
+}
+
 void yg_series_end(struct yg_series_sink *s, struct yg_series_head *h, uint32_t idx) {
     if (h->kept == 0 && (h->dropped > 0 || !h->usable)) {
         yg_intake_skip(s->tally, "series[%u]: %s", idx, h->why);

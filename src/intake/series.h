@@ -41,6 +41,9 @@ yg_rc yg_series_begin(struct yg_series_sink *s, struct yg_series_head *h,
                       struct yg_err *err) YG_MUST_USE;
 yg_rc yg_series_value(struct yg_series_sink *s, struct yg_series_head *h, int64_t ts_s,
                       double value, struct yg_err *err) YG_MUST_USE;
+// A sketch to fill at that time; NULL when the series or the time cannot be used.
+yg_rc yg_series_sketch(struct yg_series_sink *s, struct yg_series_head *h, int64_t ts_s,
+                       struct yg_sketch **ret_sketch, struct yg_err *err) YG_MUST_USE;
 void yg_series_end(struct yg_series_sink *s, struct yg_series_head *h, uint32_t idx);
 
 yg_rc yg_series_protobuf(const struct yg_intake_in *in, struct yg_points *p,

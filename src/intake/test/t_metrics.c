@@ -7,6 +7,7 @@
 
 #include "codec/msgpack.h"
 #include "codec/protobuf.h"
+#include "codec/varint.h"
 
 #define NOW_S (GOLDEN_NOW_NS / YG_NS_PER_S)
 
@@ -145,6 +146,63 @@ static void protobuf_series(void **state) {
     }
 }
 
+// ------------------------------------------------------------ sketches
+
+static void put_packed(struct yg_buf *b, uint32_t number, const uint64_t *values, uint32_t n) {
+    YG_AUTO(yg_buf) packed = YG_BUF(YG_MEM_BASE, 1000);
+    for (uint32_t i = 0; i < n; i++)
+        yg_put_varint(&packed, values[i]);
+    yg_pb_put_bytes(b, number, yg_buf_str(&packed));
+}
+
+// One sketch of 1 and 2 ×70,000 in the agents' bins: 1338 is 1.0, 1383 holds 2.0.
+static void put_sketches(struct yg_buf *body, int64_t ts_s) {
+    YG_AUTO(yg_buf) dog = YG_BUF(YG_MEM_BASE, 1000);
+    YG_AUTO(yg_buf) sketch = YG_BUF(YG_MEM_BASE, 1000);
+    const uint64_t keys[] = {1338 << 1, 1383 << 1, 1383 << 1};
+    const uint64_t counts[] = {1, 65535, 4465};
+    yg_pb_put_varint(&dog, 1, (uint64_t)ts_s);
+    yg_pb_put_varint(&dog, 2, 70001);
+    yg_pb_put_f64(&dog, 3, 1);
+    yg_pb_put_f64(&dog, 4, 2);
+    yg_pb_put_f64(&dog, 5, 2);
+    yg_pb_put_f64(&dog, 6, 140001);
+    put_packed(&dog, 7, keys, 3);
+    put_packed(&dog, 8, counts, 3);
+    yg_pb_put_bytes(&sketch, 7, yg_buf_str(&dog)); // before its head
+    yg_pb_put_bytes(&sketch, 1, YG_STR("aws.lambda.enhanced.duration"));
+    yg_pb_put_bytes(&sketch, 2, YG_STR("h1"));
+    yg_pb_put_bytes(&sketch, 4, YG_STR("functionname:pay"));
+    yg_pb_put_bytes(body, 1, yg_buf_str(&sketch));
+}
+
+static void agents_sketches(void **state) {
+    (void)state;
+    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_BASE, 4000);
+    put_sketches(&body, 1790000000);
+    struct yg_points *p = decode(yg_intake_sketches, yg_buf_str(&body), YG_FORM_PROTOBUF);
+    assert_int_equal(p->count, 1);
+    const struct yg_sketch *s = &p->sketches[p->points[0].sketch];
+    assert_int_equal(s->len, 2);
+    assert_true(s->bins[0].key == 1338 && s->bins[0].count == 1);
+    assert_true(s->bins[1].key == 1383 && s->bins[1].count == 70000);
+    assert_true(s->count == 70001 && s->sum == 140001 && s->min == 1 && s->max == 2);
+    assert_int_equal(yg_sketch_key(2.0), 1383);
+    assert_true(yg_str_eq_c(series_of(p, 0)->tags, "functionname:pay,host:h1"));
+    yg_points_destroy(p);
+    for (size_t cut = 1; cut < body.len; cut++) {
+        assert_null(
+            decode(yg_intake_sketches, yg_str_sub(yg_buf_str(&body), 0, cut), YG_FORM_PROTOBUF));
+        assert_non_null(strstr(failure.text, "protobuf at byte"));
+    }
+    yg_buf_reset(&body);
+    put_sketches(&body, 2790000000);
+    p = decode(yg_intake_sketches, yg_buf_str(&body), YG_FORM_PROTOBUF);
+    assert_int_equal(p->count, 0);
+    assert_int_equal(tally.skipped, 1);
+    yg_points_destroy(p);
+}
+
 // ------------------------------------------------------------ statistics
 
 static void put_key(struct yg_buf *b, const char *key) {
@@ -244,6 +302,7 @@ int main(void) {
         cmocka_unit_test(type_numbers),    cmocka_unit_test(points_before_their_head),
         cmocka_unit_test(bad_beside_good), cmocka_unit_test(distributions_become_sketches),
         cmocka_unit_test(protobuf_series), cmocka_unit_test(statistics),
+        cmocka_unit_test(agents_sketches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
