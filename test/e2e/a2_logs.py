@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import socket
+import threading
 import time
 import zlib
 from datetime import datetime, timezone
@@ -521,3 +522,43 @@ def test_body_that_is_read_by_host_name(yagura, name):
                        {"DD-API-KEY": API_KEY, "Host": "http-intake.logs.example.internal"})
     assert res.status == 202, res
     eventually(lambda: yagura.search_logs(f"service:{name}"))
+
+
+def test_expect_100_continue(yagura, name):
+    """curl asks before it sends more than a megabyte."""
+    body = json.dumps([{"message": "x" * 1000, "service": name, "n": n} for n in range(1200)]).encode()
+    head = (f"POST /api/v2/logs HTTP/1.1\r\nHost: x\r\nDD-API-KEY: {API_KEY}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n").encode()
+    host, port = yagura.api.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(head)
+        assert sock.recv(1024).startswith(b"HTTP/1.1 100 ")
+        sock.sendall(body)
+        assert sock.recv(1024).startswith(b"HTTP/1.1 202 ")
+    eventually(lambda: len(yagura.search_logs(f"service:{name}")) == 1200)
+
+
+def test_many_clients_at_once(yagura, name):
+    answers = []
+
+    def client(first):
+        for n in range(first, first + 10):
+            answers.append(yagura.post("/api/v2/logs", [{"message": "m", "service": name, "n": n}]).status)
+    clients = [threading.Thread(target=client, args=(10 * c,)) for c in range(60)]
+    for c in clients:
+        c.start()
+    for c in clients:
+        c.join()
+    assert answers.count(202) == 600, sorted(set(answers))
+    found = eventually(lambda: len(got := yagura.search_logs(f"service:{name}")) == 600 and got)
+    assert {f["attributes"]["attributes"]["n"] for f in found} == set(range(600))
+
+
+def test_hundreds_of_idle_connections_disturb_nobody(yagura):
+    host, port = yagura.api.rsplit(":", 1)
+    idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(400)]
+    try:
+        assert yagura.get("/health", keys=False).status == 200
+    finally:
+        for sock in idle:
+            sock.close()

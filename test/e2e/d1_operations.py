@@ -239,3 +239,22 @@ def test_log_lines_are_json(make_yagura, tmp_path):
     assert lines
     for line in lines:
         assert isinstance(json.loads(line), dict), line
+
+
+def test_agent_socket_and_ipv6(make_yagura, tmp_path):
+    path = tmp_path / "apm.socket"
+    node = make_yagura("--agent-socket", str(path), "--listen-api", "[::1]:0")
+    assert node.api.startswith("[::1]:")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(10)
+        sock.connect(str(path))
+        sock.sendall(b"GET /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = b""
+        while part := sock.recv(65536):
+            got += part
+    assert got.startswith(b"HTTP/1.1 200") and b"/v0.4/traces" in got
+    node.stop()
+    assert not path.exists(), "the socket is removed at the end"
+    node.start()
+    node.kill9()
+    node.start()                                        # a socket left by a killed server is taken over
