@@ -171,6 +171,11 @@ static yg_rc open_files(struct yg_mstore *ms, struct yg_err *err) {
     return rc;
 }
 
+static void count_active(struct yg_mstore *ms) {
+    int64_t since = (yg_now_ns(ms->clock) / YG_NS_PER_S - YG_MS_ACTIVE_S) / YG_BUCKET_S;
+    yg_mreg_count_active(&ms->reg, since > 0 && since < UINT32_MAX ? (uint32_t)since : 0);
+}
+
 yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore **ret_ms,
                      struct yg_err *err) {
     struct yg_mstore *ms = yg_calloc(YG_MS_TAG, 1, sizeof(*ms));
@@ -194,6 +199,7 @@ yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore *
         return yg_err_wrap(err, "metrics");
     }
     ms->head = yg_mhead_create();
+    count_active(ms);
     *ret_ms = ms;
     return YG_OK;
 }
@@ -585,6 +591,9 @@ yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) {
 
 void yg_mstore_retain(struct yg_mstore *ms) {
     YG_CHECK(ms, YG_MSTORE_MAGIC);
+    pthread_rwlock_wrlock(&ms->state_lock); // a new series has its first point then
+    count_active(ms);
+    pthread_rwlock_unlock(&ms->state_lock);
     int64_t cutoff = retention_cutoff(ms);
     if (cutoff <= 0 || cutoff > UINT32_MAX)
         return;

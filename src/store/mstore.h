@@ -15,7 +15,7 @@ struct yg_mstore_options {
     const struct yg_clock *clock;
     struct yg_pool *pool;
     int64_t retention_ns;
-    uint32_t series_max;            // 0 = 1,000,000
+    uint32_t series_max; // with a point within a day; 0 = 1,000,000. Older ones: four times as many
     uint32_t series_per_metric_max; // 0 = 200,000
 };
 

@@ -22,6 +22,8 @@
 #define YG_MS_NONE UINT32_MAX
 #define YG_MS_SERIES_MAX 1000000u
 #define YG_MS_SERIES_PER_METRIC_MAX 200000u
+#define YG_MS_LIVE_FACTOR 4u // living series may be so many times the active ones
+#define YG_MS_ACTIVE_S 86400
 #define YG_MS_SERIES_ID_MAX (1u << 31) // ids are never used twice
 #define YG_MS_NAME_ID_MAX (1u << 24)
 #define YG_MS_CHUNK_RAW_BYTES (64u * 1024u)          // a chunk is closed at this size
@@ -85,6 +87,7 @@ struct yg_mname {
     enum yg_metric_type type; // of the newest series
     uint32_t interval_s;
     uint32_t *series; // living ones, ascending
+    uint32_t active;  // of them heard of lately, as counted last, and all made since
     uint32_t len, cap;
     bool logged; // the series log holds this state
 };
@@ -107,8 +110,9 @@ struct yg_mreg {
     struct yg_bump texts;
     struct yg_mseries **series; // chunks of YG_MREG_CHUNK; NULL = no series of this run of ids
     uint32_t series_len, series_chunks;
-    uint32_t series_live;
-    yg_str **tagsets; // chunks of YG_MREG_CHUNK
+    uint32_t series_live;   // not aged out
+    uint32_t series_active; // of them heard of lately: what the limit is on
+    yg_str **tagsets;       // chunks of YG_MREG_CHUNK
     uint32_t tagset_len, tagset_chunks;
     struct yg_mname **names; // by id; NULL = a number lost with a damaged frame
     uint32_t name_len, name_cap;
@@ -147,6 +151,8 @@ struct yg_mname *yg_mreg_name(const struct yg_mreg *r, yg_str name);
 // caller's to free.
 uint32_t *yg_mreg_match(struct yg_mreg *r, const struct yg_mname *name, const struct yg_node *scope,
                         uint32_t *ret_count);
+// Counts the series with a point since the bucket: what the limits are about.
+void yg_mreg_count_active(struct yg_mreg *r, uint32_t since_bucket);
 // Marks series without a point since the bucket as dead and takes them out of the tables.
 void yg_mreg_expire(struct yg_mreg *r, uint32_t before_bucket);
 

@@ -276,13 +276,14 @@ static uint32_t make_point_series(struct yg_mreg *r, const struct yg_point_serie
     uint32_t id = find_point_series(r, ps);
     if (id != YG_MS_NONE)
         return id;
-    if (r->series_live >= r->series_max || r->series_len >= YG_MS_SERIES_ID_MAX ||
-        r->name_len >= YG_MS_NAME_ID_MAX) {
+    if (r->series_active >= r->series_max || r->series_live / YG_MS_LIVE_FACTOR >= r->series_max ||
+        r->series_len >= YG_MS_SERIES_ID_MAX || r->name_len >= YG_MS_NAME_ID_MAX) {
         yg_counter_add(r->refused_total, 1);
         return YG_MS_NONE;
     }
     struct yg_mname *n = yg_mreg_name(r, ps->name);
-    if (n != NULL && n->len >= r->series_per_metric_max) {
+    if (n != NULL && (n->active >= r->series_per_metric_max ||
+                      n->len / YG_MS_LIVE_FACTOR >= r->series_per_metric_max)) {
         yg_counter_add(r->refused_metric, 1);
         return YG_MS_NONE;
     }
@@ -293,6 +294,8 @@ static uint32_t make_point_series(struct yg_mreg *r, const struct yg_point_serie
     }
     id = r->series_len;
     make_series(r, id, n, intern_tagset(r, ps->tags), ps->type, ps->interval_s);
+    r->series_active++;
+    n->active++;
     update_name(r, n, ps);
     return id;
 }
@@ -465,6 +468,22 @@ uint32_t *yg_mreg_match(struct yg_mreg *r, const struct yg_mname *name, const st
     }
     *ret_count = len;
     return ids;
+}
+
+void yg_mreg_count_active(struct yg_mreg *r, uint32_t since_bucket) {
+    pthread_rwlock_wrlock(&r->lock);
+    r->series_active = 0;
+    for (uint32_t m = 0; m < r->name_len; m++) {
+        struct yg_mname *n = r->names[m];
+        if (n == NULL)
+            continue;
+        n->active = 0;
+        for (uint32_t i = 0; i < n->len; i++)
+            n->active += atomic_load_explicit(&yg_mreg_series(r, n->series[i])->last_bucket,
+                                              memory_order_relaxed) >= since_bucket;
+        r->series_active += n->active;
+    }
+    pthread_rwlock_unlock(&r->lock);
 }
 
 void yg_mreg_expire(struct yg_mreg *r, uint32_t before_bucket) {

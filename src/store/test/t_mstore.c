@@ -704,6 +704,26 @@ static void cardinality_is_limited_and_counted(void **state) {
     finish(&g);
 }
 
+// The limit is on what was heard of within a day; what is older is kept, up to four times as many.
+static void quiet_series_make_room(void **state) {
+    (void)state;
+    struct fixture f = {.series_max = 10};
+    start(&f);
+    for (int day = 0; day < 6; day++) {
+        test_clock.fake_ns = (T0 + day * INT64_C(90000)) * YG_NS_PER_S;
+        yg_mstore_retain(f.ms);
+        for (int i = 0; i < 12; i++) {
+            char tags[32];
+            (void)snprintf(tags, sizeof(tags), "d:%d,i:%d", day, i);
+            apply_one(&f, "a", tags, YG_METRIC_COUNT, T0 + day * INT64_C(90000), 1);
+        }
+        assert_int_equal(yg_mstore_series_count(f.ms), day < 4 ? 10 * (day + 1) : 40);
+        flush(&f);
+        reopen(&f);
+    }
+    finish(&f);
+}
+
 static void bad_values_are_refused(void **state) {
     (void)state;
     struct fixture f = {0};
@@ -872,6 +892,7 @@ int main(void) {
         cmocka_unit_test(every_flipped_byte_is_noticed),
         cmocka_unit_test(a_torn_series_log_loses_nothing_published),
         cmocka_unit_test(cardinality_is_limited_and_counted),
+        cmocka_unit_test(quiet_series_make_room),
         cmocka_unit_test(bad_values_are_refused),
         cmocka_unit_test(retention_drops_blocks_and_series),
         cmocka_unit_test(names_and_tags_are_listed),
