@@ -182,6 +182,11 @@ size_t yg_arena_used(const struct yg_arena *a) {
     return sum;
 }
 
+size_t yg_arena_reserved(const struct yg_arena *a) {
+    YG_CHECK(a, ARENA_MAGIC);
+    return a->reserved_bytes;
+}
+
 bool yg_arena_defer(struct yg_arena *a, void (*fn)(void *), void *arg) {
     struct deferred *d = yg_arena_alloc(a, sizeof(*d));
     if (d == NULL)

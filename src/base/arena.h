@@ -21,6 +21,7 @@ char *yg_arena_cstr(struct yg_arena *a, yg_str s); // NUL-terminated
 yg_str yg_arena_printf(struct yg_arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 size_t yg_arena_used(const struct yg_arena *a);
+size_t yg_arena_reserved(const struct yg_arena *a); // what it takes from the system: never less
 // fn(arg) is called when the arena is reset or destroyed. False when out of memory (fn not kept).
 bool yg_arena_defer(struct yg_arena *a, void (*fn)(void *), void *arg);
 

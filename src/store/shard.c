@@ -118,7 +118,7 @@ void yg_shard_add_own(struct yg_shard *sh, struct yg_batch *take_batch) {
     shared->batch = take_batch;
     take_batch->sequence = sh->sequence;
     shared->shard = sh->idx;
-    shared->bytes = yg_arena_used(take_batch->arena);
+    shared->bytes = yg_arena_reserved(take_batch->arena);
     atomic_fetch_add_explicit(&sh->store->memory_bytes, shared->bytes, memory_order_relaxed);
     struct yg_columns_part part = {.batch = take_batch, .row_count = take_batch->row_count};
     enum yg_track track = take_batch->track;
@@ -287,7 +287,7 @@ void yg_store_dispatch(struct yg_store *store, struct yg_batch *take_batch) {
     struct yg_shared_batch *shared = yg_calloc(YG_MEM_STORE, 1, sizeof(*shared));
     uint64_t mask;
     shared->batch = take_batch;
-    shared->bytes = take_batch->body_bytes + yg_arena_used(take_batch->arena);
+    shared->bytes = take_batch->body_bytes + yg_arena_reserved(take_batch->arena);
     if (take_batch->track == YG_TRACK_SPANS) {
         shared->shard_of = shards_of_spans(store, take_batch, &mask, &shared->shard);
     } else {

@@ -267,6 +267,19 @@ struct replay {
     uint64_t metrics_mark;
 };
 
+// Replay reads faster than strands work: what waits is written to files before memory is short.
+static yg_rc replay_make_room(struct yg_store *store, struct yg_err *err) {
+    uint64_t most = store->o.flush_bytes * (MEMORY_FACTOR / 2);
+    int64_t limit = yg_mem_limit(YG_MEM_INTAKE);
+    bool tight = limit > 0 && yg_mem_used(YG_MEM_INTAKE) > limit / 2;
+    if (tight)
+        yg_strand_call(store->metrics_strand, nothing, NULL);
+    if (!tight && atomic_load(&store->memory_bytes) <= most &&
+        yg_mstore_head_bytes(store->mstore) <= most)
+        return YG_OK;
+    return yg_store_flush(store, err);
+}
+
 static yg_rc replay_rows(struct yg_store *store, const struct yg_wal_replay *f,
                          struct yg_err *err) {
     struct yg_batch *b;
@@ -277,8 +290,6 @@ static yg_rc replay_rows(struct yg_store *store, const struct yg_wal_replay *f,
     }
     b->sequence = f->sequence;
     yg_store_dispatch(store, b);
-    if (atomic_load(&store->memory_bytes) > store->o.flush_bytes * (MEMORY_FACTOR / 2))
-        return yg_store_flush(store, err);
     return YG_OK;
 }
 
@@ -296,6 +307,7 @@ static yg_rc replay_frame(void *ctx, const struct yg_wal_replay *f, struct yg_er
     struct yg_store *store = r->store;
     if (f->digest && f->written_ns > yg_now_ns(store->o.clock) - YG_RESEND_NS)
         yg_resend_note(&store->resend, f->digest, f->written_ns);
+    YG_TRY(replay_make_room(store, err));
     switch (f->kind) {
     case YG_WAL_ROWS:
         return f->sequence > r->rows_mark ? replay_rows(store, f, err) : YG_OK;

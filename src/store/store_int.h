@@ -19,7 +19,7 @@
 
 #define YG_SHARDS_MAX 64u
 #define YG_SEAL_ROWS 65536u
-#define YG_SEAL_BYTES (32u << 20)
+#define YG_SEAL_BYTES (16u << 20)
 #define YG_SHARD_TAILS_MAX 20u
 #define YG_RESEND_NS (INT64_C(900) * YG_NS_PER_S)
 #define YG_MEMORY_SEGMENT_BIT (UINT64_C(1) << 63) // ids of memory segments

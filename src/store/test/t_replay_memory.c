@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recovery with little memory: a log of many small frames, far more than the room may hold at once,
+// is read to its end.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/store.h"
+
+#define BATCHES 4000u
+#define INTAKE_LIMIT_BYTES (INT64_C(8) << 20) // every frame takes at least 4 KiB once decoded
+
+static atomic_uint acknowledged;
+
+static void on_done(void *arg, yg_rc rc, const struct yg_err *err) {
+    (void)arg;
+    (void)err;
+    if (rc == YG_OK)
+        atomic_fetch_add(&acknowledged, 1);
+}
+
+static struct yg_batch *one_row(int64_t now_ns) {
+    struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, 1u << 20);
+    uint32_t row;
+    struct yg_err err = {0};
+    if (b == NULL || yg_batch_row(b, &row, &err) != YG_OK ||
+        yg_batch_set_i64(b, YG_STR(YG_COL_TIME), now_ns, &err) != YG_OK ||
+        yg_batch_set_str(b, YG_STR(YG_COL_MESSAGE), YG_STR("small"), &err) != YG_OK)
+        _exit(2);
+    return b;
+}
+
+// Appends and dies without closing.
+static void child(const char *dir) {
+    struct yg_err err = {0};
+    struct yg_store_options o = {.dir = dir,
+                                 .clock = &yg_clock_system,
+                                 .pool = yg_pool_create(NULL),
+                                 .wal_sync = YG_WAL_SYNC_NONE,
+                                 .flush_interval_ms = 3600000};
+    struct yg_store *store;
+    if (yg_store_open(&o, &store, &err) != YG_OK)
+        _exit(3);
+    for (uint32_t i = 0; i < BATCHES; i++)
+        if (yg_store_append(store, one_row(yg_now_ns(&yg_clock_system)), on_done, NULL, &err) !=
+            YG_OK)
+            _exit(4);
+    while (atomic_load(&acknowledged) < BATCHES)
+        usleep(1000);
+    _exit(0);
+}
+
+static uint64_t rows_of(struct yg_store *store) {
+    struct yg_snapshot *snap;
+    struct yg_err err = {0};
+    uint64_t rows = 0;
+    assert_int_equal(yg_snapshot_open(store, YG_TRACK_LOGS, (struct yg_time_range){0, INT64_MAX},
+                                      true, &snap, &err),
+                     YG_OK);
+    for (uint32_t i = 0; i < yg_snapshot_segments(snap); i++) {
+        struct yg_segment_info info;
+        yg_snapshot_segment(snap, i, &info);
+        rows += info.row_count;
+    }
+    yg_snapshot_close(snap);
+    return rows;
+}
+
+static void small_frames_are_read_with_little_memory(void **state) {
+    (void)state;
+    char dir[] = "/tmp/yagura-replay-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    pid_t pid = fork();
+    if (pid == 0)
+        child(dir);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+
+    yg_mem_limit_set(YG_MEM_INTAKE, INTAKE_LIMIT_BYTES);
+    struct yg_pool *pool = yg_pool_create(NULL);
+    struct yg_store_options o = {.dir = dir, .clock = &yg_clock_system, .pool = pool};
+    struct yg_store *store;
+    struct yg_err err = {0};
+    yg_rc rc = yg_store_open(&o, &store, &err);
+    if (rc != YG_OK)
+        print_message("%s\n", err.text);
+    assert_int_equal(rc, YG_OK);
+    assert_int_equal(rows_of(store), BATCHES);
+    yg_store_close(store);
+    yg_pool_destroy(pool);
+    yg_mem_limit_set(YG_MEM_INTAKE, 0);
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(small_frames_are_read_with_little_memory)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
