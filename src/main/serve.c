@@ -143,8 +143,11 @@ static void greet(const struct yg_wire *wire, const struct yg_meta_first_keys *f
 
 // ------------------------------------------------------------ run
 
-static int exit_code(yg_rc rc, int otherwise) {
-    return rc == YG_ECORRUPT ? EXIT_DAMAGED : otherwise;
+// What a failed start says: damage, a fault of ours, or a directory that cannot be used.
+static int exit_code(yg_rc rc) {
+    if (rc == YG_ECORRUPT)
+        return EXIT_DAMAGED;
+    return rc == YG_ENOMEM || rc == YG_EINTERNAL ? EXIT_INTERNAL : EXIT_DIRECTORY;
 }
 
 static int run_wired(struct yg_wire *wire, int argc, char *const *argv,
@@ -160,7 +163,7 @@ static int run_wired(struct yg_wire *wire, int argc, char *const *argv,
         rc = write_endpoints(wire, options->data, &err);
     if (rc != YG_OK) {
         complain(&err);
-        return exit_code(rc, EXIT_DIRECTORY);
+        return exit_code(rc);
     }
     yg_wire_open_doors(wire);
     greet(wire, &first);
