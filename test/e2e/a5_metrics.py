@@ -323,3 +323,40 @@ def test_facets_of_a_metric(fleet):
     assert res.status == 200, res
     keys = {f["key"]: {v["value"] for v in f["values"]} for f in res.json["facets"]}
     assert keys["host"] == {"h1", "h2", "h3"} and keys["az"] == {"a", "b"}
+
+
+def test_default_zero_holds_a_point_for_five_minutes(yagura, name):
+    """The documents' example: one point in the window is 0 before, itself for 300 s, 0 afterwards."""
+    at = int(time.time()) // 60 * 60 - 900
+    submit_v2(yagura, s2(f"{name}.x", 3, [(at, 1)]))
+    eventually(lambda: yagura.query(f"avg:{name}.x{{*}}", start=at - 60, end=at + 60))
+    series = one(yagura.query(f"default_zero(avg:{name}.x{{*}}.rollup(avg, 60))", start=at - 900, end=at + 899))
+    assert values(series) == [0] * 15 + [1] * 6 + [0] * 9
+
+
+def test_group_without_the_key_is_na(yagura, name, now):
+    submit_v2(yagura, s2(f"{name}.x", 3, [(now, 1)], ["host:a"]), s2(f"{name}.x", 3, [(now, 2)], ["other:b"]))
+    eventually(lambda: len(yagura.query(f"sum:{name}.x{{*}} by {{host}}")) == 2)
+    assert {s["tag_set"][0]: values(s) for s in yagura.query(f"sum:{name}.x{{*}} by {{host}}")} == {"host:a": [1], "host:N/A": [2]}
+    assert [s["tag_set"] for s in yagura.query(f"exclude_null(sum:{name}.x{{*}} by {{host}})")] == [["host:a"]]
+
+
+@pytest.fixture(scope="module")
+def four(shared):
+    """10, 20, 40, 10, ten seconds apart; the time of the first."""
+    at = int(time.time()) // 10 * 10 - 200
+    submit_v2(shared, s2("four.x", 3, [(at + 10 * n, v) for n, v in enumerate((10, 20, 40, 10))]))
+    eventually(lambda: shared.query("avg:four.x{*}", start=at, end=at + 39))
+    return at
+
+
+@pytest.mark.parametrize("expression, wanted", [
+    ("diff({m})", [None, 10, 20, -30]), ("per_second({m})", [None, 1, 2, None]), ("monotonic_diff({m})", [None, 10, 20, None]),
+    ("cumsum({m})", [10, 30, 70, 80]), ("clamp_min({m}, 15)", [15, 20, 40, 15]), ("cutoff_max({m}, 20)", [10, 20, None, 10]),
+    ("abs(-1 * {m})", [10, 20, 40, 10]), ("{m} / 0", [None] * 4), ("moving_rollup({m}, 20, 'sum')", [10, 30, 60, 50]),
+    ("log10({m} * 0 + 100)", [2, 2, 2, 2]),
+])
+def test_functions_over_four_points(shared, four, expression, wanted):
+    got = shared.query(expression.format(m="avg:four.x{*}.rollup(avg, 10)"), start=four, end=four + 39)
+    points = {ts // 1000: v for ts, v in got[0]["pointlist"]} if got else {}
+    assert [points.get(four + 10 * n) for n in range(4)] == [w if w is None else pytest.approx(w) for w in wanted]
