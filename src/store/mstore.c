@@ -15,6 +15,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#define RETAIN_EVERY_S 60 // walking all series is not for every tick
 #define FUTURE_MAX_S 7200 // points later than now + this are refused
 
 // ------------------------------------------------------------ opening
@@ -589,19 +590,31 @@ yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) {
 
 // ------------------------------------------------------------ retention and figures
 
+// Mostly records of series that are gone.
+static bool log_is_stale(struct yg_mstore *ms) {
+    pthread_rwlock_rdlock(&ms->reg.lock);
+    uint32_t living = ms->reg.series_live + ms->reg.name_len;
+    pthread_rwlock_unlock(&ms->reg.lock);
+    return ms->log.records / 2 > living + 1000;
+}
+
 void yg_mstore_retain(struct yg_mstore *ms) {
     YG_CHECK(ms, YG_MSTORE_MAGIC);
-    pthread_rwlock_wrlock(&ms->state_lock); // a new series has its first point then
-    count_active(ms);
-    pthread_rwlock_unlock(&ms->state_lock);
-    int64_t cutoff = retention_cutoff(ms);
-    if (cutoff <= 0 || cutoff > UINT32_MAX)
+    if (pthread_mutex_trylock(&ms->flush_lock) != 0)
+        return; // a flush is at it: the next call will do
+    int64_t now_s = yg_now_ns(ms->clock) / YG_NS_PER_S;
+    if (now_s >= ms->retained_s && now_s - ms->retained_s < RETAIN_EVERY_S) {
+        pthread_mutex_unlock(&ms->flush_lock);
         return;
-    pthread_mutex_lock(&ms->flush_lock);
+    }
+    ms->retained_s = now_s;
+    int64_t cutoff = retention_cutoff(ms);
+    if (cutoff > UINT32_MAX)
+        cutoff = 0;
     for (uint32_t i = 0; i < ms->blocks->count;) {
         struct yg_mblock *b = ms->blocks->blocks[i];
         // The newest stays: its name tells up to which WAL sequence all is in files.
-        if (b->max_bucket >= (uint32_t)cutoff || i + 1 == ms->blocks->count) {
+        if (cutoff <= 0 || b->max_bucket >= (uint32_t)cutoff || i + 1 == ms->blocks->count) {
             i++;
             continue;
         }
@@ -611,10 +624,12 @@ void yg_mstore_retain(struct yg_mstore *ms) {
         yg_mblock_unref(b);
     }
     pthread_rwlock_wrlock(&ms->state_lock); // not between a batch's look-up and its points
-    yg_mreg_expire(&ms->reg, (uint32_t)cutoff);
+    if (cutoff > 0)
+        yg_mreg_expire(&ms->reg, (uint32_t)cutoff);
+    count_active(ms);
     pthread_rwlock_unlock(&ms->state_lock);
-    if (ms->log.records / 2 > yg_mstore_series_count(ms) + ms->reg.name_len + 1000)
-        ms->log.broken = true; // mostly dead series: the next flush writes it anew
+    if (log_is_stale(ms))
+        ms->log.broken = true; // the next flush writes it anew
     pthread_mutex_unlock(&ms->flush_lock);
 }
 

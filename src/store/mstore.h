@@ -38,7 +38,8 @@ uint64_t yg_mstore_flushed_sequence(const struct yg_mstore *ms);
 uint64_t yg_mstore_head_bytes(const struct yg_mstore *ms);
 uint64_t yg_mstore_file_bytes(const struct yg_mstore *ms);
 uint32_t yg_mstore_series_count(const struct yg_mstore *ms);
-void yg_mstore_retain(struct yg_mstore *ms); // drops blocks older than the retention
+// Drops what is older than the retention, at most once a minute; does nothing while a flush runs.
+void yg_mstore_retain(struct yg_mstore *ms);
 // What store/metrics.h offers, on the engine itself.
 yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope, int64_t from_s,
                      int64_t to_s, const struct yg_metric_reader_ops *ops, void *ctx,

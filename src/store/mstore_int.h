@@ -340,6 +340,7 @@ struct yg_mstore {
     int64_t retention_ns;
     struct yg_mreg reg;
     pthread_mutex_t flush_lock;
+    int64_t retained_s; // last look at the retention; under flush_lock
     struct yg_mlog log;
     pthread_rwlock_t state_lock;
     struct yg_mhead *head;
