@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/panic.h"
 #include "base/rand.h"
+#include <fcntl.h>
 
 // The acceptance tests of the Terraform provider ask for this organisation by name.
 // Source: DataDog/terraform-provider-datadog datadog/tests/provider_test.go
@@ -78,6 +79,15 @@ static yg_rc first_start(struct yg_meta *m, const struct yg_meta_options *option
     return yg_db_write_end(m, rc, err);
 }
 
+// The database holds webhooks' secrets: nobody but its owner reads it. SQLite gives its other files
+// the same mode as this one.
+static yg_rc make_private(const char *path, struct yg_err *err) {
+    int fd = -1;
+    YG_TRY(yg_file_open(path, O_RDWR | O_CREAT | O_CLOEXEC, &fd, err));
+    yg_file_close(&fd);
+    return YG_OK;
+}
+
 yg_rc yg_meta_open(const struct yg_meta_options *options, struct yg_meta **ret_meta,
                    struct yg_meta_first_keys *ret_first, struct yg_err *err) {
     YG_ASSERT(options->dir && options->clock);
@@ -97,7 +107,9 @@ yg_rc yg_meta_open(const struct yg_meta_options *options, struct yg_meta **ret_m
     size_t path_bytes = strlen(options->dir) + sizeof("/config.db");
     m->path = yg_alloc(YG_MEM_META, path_bytes);
     snprintf(m->path, path_bytes, "%s/config.db", options->dir);
-    yg_rc rc = yg_db_open(&m->writer, m->path, true, err);
+    yg_rc rc = make_private(m->path, err);
+    if (rc == YG_OK)
+        rc = yg_db_open(&m->writer, m->path, true, err);
     if (rc == YG_OK)
         rc = yg_db_migrate(&m->writer, err);
     if (rc == YG_OK)

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "meta/meta.h"
 #include "test_dir.h"
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct yg_meta *open_meta(const char *dir, const char *api, const char *app,
@@ -109,6 +110,13 @@ static void no_key_value_is_on_disk(void **state) {
         assert_int_equal(yg_str_find(yg_buf_str(&b), yg_str_c(first.app_key), 0), SIZE_MAX);
     }
     assert_true(seen > 4096);
+    for (size_t i = 0; i < 2; i++) {
+        char path[512];
+        struct stat st;
+        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600); // webhooks' secrets are for the owner alone
+    }
     yg_meta_close(m);
 }
 
