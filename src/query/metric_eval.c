@@ -2,8 +2,10 @@
 // Evaluation of a metric expression: nodes, arithmetic over groups, and the one-value-per-window
 // form.
 
+#include "base/map.h"
 #include "query/metric_int.h"
 #include <math.h>
+#include <stdlib.h>
 
 // ------------------------------------------------------------ reducing
 
@@ -92,19 +94,6 @@ static double compute(char op, double l, double r) {
     return isfinite(v) ? v : (double)NAN; // division by zero has no value
 }
 
-static bool same_tags(const struct yg_mser *a, const struct yg_mser *b) {
-    if (a->tag_count != b->tag_count)
-        return false;
-    for (uint32_t i = 0; i < a->tag_count; i++) {
-        bool found = false;
-        for (uint32_t j = 0; j < b->tag_count && !found; j++)
-            found = yg_str_eq(a->tags[i], b->tags[j]);
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
 struct side {
     const struct yg_mval *value;
     const double *v; // NULL: a number, or nothing
@@ -140,11 +129,68 @@ static yg_rc emit(struct yg_mrunner *r, char op, const struct side *l, const str
     return YG_OK;
 }
 
-static const struct yg_mser *partner(const struct yg_mval *v, const struct yg_mser *of) {
-    for (uint32_t i = 0; i < v->count; i++)
-        if (same_tags(&v->list[i], of))
-            return &v->list[i];
-    return NULL;
+static int cmp_tags(const void *a, const void *b) {
+    return yg_str_cmp(*(const yg_str *)a, *(const yg_str *)b);
+}
+
+// The group's tags as one text, whatever the order of the keys. Empty ptr: no memory.
+static yg_str group_key(struct yg_mrunner *r, const struct yg_mser *g) {
+    yg_str sorted[YG_MQ_KEYS_MAX];
+    uint32_t n = g->tag_count < YG_MQ_KEYS_MAX ? g->tag_count : YG_MQ_KEYS_MAX;
+    size_t bytes = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        sorted[i] = g->tags[i];
+        bytes += sorted[i].len + 1;
+    }
+    qsort(sorted, n, sizeof(*sorted), cmp_tags);
+    char *out = yg_arena_alloc(r->arena, bytes);
+    size_t len = 0;
+    for (uint32_t i = 0; out != NULL && i < n; i++) {
+        memcpy(out + len, sorted[i].ptr, sorted[i].len);
+        len += sorted[i].len;
+        out[len++] = 0;
+    }
+    return yg_str_n(out, len);
+}
+
+static yg_rc index_groups(struct yg_mrunner *r, const struct yg_mval *v, struct yg_map *index,
+                          struct yg_err *err) {
+    for (uint32_t i = 0; i < v->count; i++) {
+        yg_str key = group_key(r, &v->list[i]);
+        if (key.ptr == NULL)
+            return yg_mq_no_memory(err);
+        *yg_map_put(index, key, NULL) = i + 1;
+    }
+    return YG_OK;
+}
+
+// What meets in a join: for every left group the right one; then the right groups that nobody met.
+static yg_rc join_groups(struct yg_mrunner *r, char op, const struct yg_mval *left,
+                         const struct yg_mval *right, uint32_t buckets, struct yg_map *index,
+                         struct yg_mval *out, struct yg_err *err) {
+    bool *met = YG_NEW_N(r->arena, bool, right->count + 1);
+    if (met == NULL)
+        return yg_mq_no_memory(err);
+    YG_TRY(index_groups(r, right, index, err));
+    for (uint32_t i = 0; i < left->count; i++) {
+        yg_str key = group_key(r, &left->list[i]);
+        if (key.ptr == NULL)
+            return yg_mq_no_memory(err);
+        const uint64_t *at = yg_map_get(index, key);
+        if (at == NULL && !right->zero)
+            continue;
+        struct side l = {.value = left, .v = left->list[i].v};
+        struct side rt = {.value = right, .v = at ? right->list[*at - 1].v : NULL};
+        if (at != NULL)
+            met[*at - 1] = true;
+        YG_TRY(emit(r, op, &l, &rt, &left->list[i], buckets, out, err));
+    }
+    for (uint32_t i = 0; left->zero && i < right->count; i++) {
+        struct side l = {.value = left}, rt = {.value = right, .v = right->list[i].v};
+        if (!met[i])
+            YG_TRY(emit(r, op, &l, &rt, &right->list[i], buckets, out, err));
+    }
+    return YG_OK;
 }
 
 // Both sides have keys: groups of equal tags meet; a group of one side only stays when the other
@@ -152,23 +198,11 @@ static const struct yg_mser *partner(const struct yg_mval *v, const struct yg_ms
 static yg_rc combine_groups(struct yg_mrunner *r, char op, const struct yg_mval *left,
                             const struct yg_mval *right, uint32_t buckets, struct yg_mval *out,
                             struct yg_err *err) {
-    for (uint32_t i = 0; i < left->count; i++) {
-        if ((i & 255) == 255)
-            YG_TRY(yg_mq_go_on(r, err));
-        const struct yg_mser *m = partner(right, &left->list[i]);
-        if (m == NULL && !right->zero)
-            continue;
-        struct side l = {.value = left, .v = left->list[i].v},
-                    rt = {.value = right, .v = m ? m->v : NULL};
-        YG_TRY(emit(r, op, &l, &rt, &left->list[i], buckets, out, err));
-    }
-    for (uint32_t i = 0; left->zero && i < right->count; i++) {
-        if (partner(left, &right->list[i]) != NULL)
-            continue;
-        struct side l = {.value = left}, rt = {.value = right, .v = right->list[i].v};
-        YG_TRY(emit(r, op, &l, &rt, &right->list[i], buckets, out, err));
-    }
-    return YG_OK;
+    struct yg_map index = YG_MAP(YG_MEM_QUERY, false);
+    YG_TRY(yg_mq_go_on(r, err));
+    yg_rc rc = join_groups(r, op, left, right, buckets, &index, out, err);
+    yg_map_fini(&index);
+    return rc;
 }
 
 yg_rc yg_mcombine(struct yg_mrunner *r, char op, const struct yg_mval *left,

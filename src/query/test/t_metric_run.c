@@ -343,6 +343,11 @@ static void arithmetic_meets_by_group(void **state) {
     put("b", "s:z", GAUGE, T0, 9);
     put("zero", "s:x", GAUGE, T0, 0);
     expect("sum:a{*} by {s} / sum:b{*} by {s}", T0, T0 + 5, 10, "s:x: 0=2");
+    put("a2", "s:x,t:1", GAUGE, T0, 6);
+    put("b2", "s:x,t:1", GAUGE, T0, 2);
+    put("b2", "s:x,t:2", GAUGE, T0, 3);
+    expect("sum:a2{*} by {s,t} / sum:b2{*} by {t,s}", T0, T0 + 5, 10, "s:x,t:1: 0=3");
+    expect("sum:a{*} by {s} / sum:b2{*} by {t}", T0, T0 + 5, 10, "");
     expect("sum:a{*} by {s} * 2 + 1", T0, T0 + 5, 10, "s:x: 0=13; s:y: 0=17");
     expect("100 - sum:a{*} by {s}", T0, T0 + 5, 10, "s:x: 0=94; s:y: 0=92");
     expect("sum:a{*} by {s} / sum:b{*}", T0, T0 + 5, 10, "s:x: 0=0.5; s:y: 0=0.666667");
