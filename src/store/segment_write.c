@@ -447,6 +447,15 @@ static yg_rc stripe_in(struct stripe_work *sw, struct yg_err *err) {
     return YG_OK;
 }
 
+// A buffer that could not grow says ELIMIT; its limit is far above any segment, so it was memory.
+static yg_rc memory_not_limit(yg_rc rc, struct yg_err *err) {
+    if (rc == YG_ELIMIT)
+        rc = YG_ENOMEM;
+    if (err && rc != YG_OK)
+        err->rc = rc;
+    return rc;
+}
+
 yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_columns *cs,
                            const uint32_t *order, uint32_t count, struct yg_err *err) {
     struct stripe_work sw = {.w = w, .cs = cs, .order = order};
@@ -455,7 +464,7 @@ yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_columns *cs,
     sw.arena = yg_arena_create(YG_MEM_STORE, BUFFER_MAX_BYTES);
     yg_rc rc = stripe_in(&sw, err);
     yg_arena_destroy(sw.arena);
-    return rc;
+    return memory_not_limit(rc, err);
 }
 
 // ------------------------------------------------------------ key index, directory, footer
@@ -538,8 +547,8 @@ static yg_rc write_directory(struct yg_seg_writer *w, struct yg_err *err) {
     return YG_OK;
 }
 
-yg_rc yg_seg_writer_finish(struct yg_seg_writer *w, struct yg_seg_summary *ret_summary,
-                           struct yg_err *err) {
+static yg_rc finish(struct yg_seg_writer *w, struct yg_seg_summary *ret_summary,
+                    struct yg_err *err) {
     YG_TRY(flush_out(w, 0, err));
     size_t from = w->out.len;
     write_key_index(w);
@@ -562,6 +571,11 @@ yg_rc yg_seg_writer_finish(struct yg_seg_writer *w, struct yg_seg_summary *ret_s
     YG_TRY(flush_out(w, 0, err));
     *ret_summary = w->sum;
     return YG_OK;
+}
+
+yg_rc yg_seg_writer_finish(struct yg_seg_writer *w, struct yg_seg_summary *ret_summary,
+                           struct yg_err *err) {
+    return memory_not_limit(finish(w, ret_summary, err), err);
 }
 
 void yg_seg_writer_take(struct yg_seg_writer *w, struct yg_buf *ret_bytes) {

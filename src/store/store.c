@@ -346,10 +346,6 @@ static yg_rc recover(struct yg_store *store, struct yg_wal_recovery *ret_rec, st
     uint64_t metrics = yg_mstore_flushed_sequence(store->mstore);
     if (ret_rec->next_sequence <= metrics)
         ret_rec->next_sequence = metrics + 1;
-    // Numbers that files have seen are never given again, whatever became of the log.
-    uint64_t seen = yg_mstore_flushed_sequence(store->mstore);
-    if (ret_rec->next_sequence <= seen)
-        ret_rec->next_sequence = seen + 1;
     atomic_fetch_add(&store->damaged, ret_rec->damaged);
     report(store, ret_rec);
     return YG_OK;

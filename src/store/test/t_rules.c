@@ -269,6 +269,46 @@ static void rows_of_a_failed_sync_are_not_there(void **state) {
     fixture_end(&f);
 }
 
+void yg_mem_test_fail_at(int64_t n); // base/mem.c: for tests
+
+// The n-th limited allocation fails, for every n: an answer, and nothing is lost.
+static void no_memory_is_an_answer(void **state) {
+    (void)state;
+    struct fixture f = {.o = {.flush_interval_ms = 3600000, .seal_interval_ms = 3600000}};
+    struct model m = MODEL();
+    struct rng r = {57};
+    fixture_start(&f);
+    uint32_t refused = 0, flushes_refused = 0;
+    for (int64_t n = 1; n < 40; n++) {
+        struct yg_snapshot *snap;
+        struct yg_time_range all = {INT64_MIN, INT64_MAX};
+        struct yg_err why = {0};
+        store_rows(f.store, &m, random_batch(&r, YG_TRACK_SPANS, 3, 0, 1));
+        yg_mem_test_fail_at(n);
+        yg_rc rc = yg_snapshot_open(f.store, YG_TRACK_SPANS, all, true, &snap, &why);
+        yg_mem_test_fail_at(0);
+        if (rc == YG_OK)
+            yg_snapshot_close(snap);
+        else
+            assert_int_equal(rc, YG_ENOMEM);
+        refused += rc != YG_OK;
+        yg_mem_test_fail_at(n * 3);
+        rc = yg_store_flush(f.store, &why);
+        yg_mem_test_fail_at(0);
+        if (rc != YG_OK)
+            assert_int_equal(rc, YG_ENOMEM);
+        flushes_refused += rc != YG_OK;
+        if (n % 10 == 0)
+            model_check(&m, f.store, YG_TRACK_SPANS);
+    }
+    assert_true(refused > 0 && flushes_refused > 0);
+    model_check(&m, f.store, YG_TRACK_SPANS);
+    fixture_reopen(&f);
+    model_check(&m, f.store, YG_TRACK_SPANS);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
 // ------------------------------------------------------------ damage
 
 static void a_damaged_file_is_named_and_the_rest_is_read(void **state) {
@@ -468,6 +508,7 @@ int main(void) {
         cmocka_unit_test(a_full_disk_refuses_and_recovers),
         cmocka_unit_test(memory_that_cannot_be_written_refuses_and_loses_nothing),
         cmocka_unit_test(rows_of_a_failed_sync_are_not_there),
+        cmocka_unit_test(no_memory_is_an_answer),
         cmocka_unit_test(a_damaged_file_is_named_and_the_rest_is_read),
         cmocka_unit_test(a_damaged_catalogue_is_an_error),
         cmocka_unit_test(files_without_their_catalogue_are_left_alone),
