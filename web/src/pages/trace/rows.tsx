@@ -23,6 +23,12 @@ interface Ctx {
 
 const narrow = matchMedia('(max-width: 767px)');
 
+/** Width of the name column, as trace.css sets it. */
+function nameWidth(): number {
+  if (narrow.matches) return 0;
+  return matchMedia('(max-width: 1279px)').matches ? 260 : matchMedia('(min-width: 1600px)').matches ? 440 : 320;
+}
+
 function tick(ns: number, step: number): string {
   if (ns === 0) return '0';
   if (step >= 1e8) return `${(ns / 1e9).toFixed(step >= 1e9 ? 0 : 1)} s`;
@@ -373,7 +379,7 @@ export function Waterfall({
   const [size, setSize] = useState({ w: 800, h: 600 });
   const [phone, setPhone] = useState(narrow.matches);
   const rowH = phone ? 44 : 24,
-    nameW = phone ? 0 : 320;
+    nameW = nameWidth();
   useEffect(() => {
     const el = box.current;
     if (!el) return undefined;

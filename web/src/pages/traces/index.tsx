@@ -17,6 +17,7 @@ import { FacetColumn, facetValues, termCount, useFacets } from '../../ui/facets'
 import { Frame } from '../../ui/frame';
 import { HeatMap, HeatScale } from '../../ui/heat';
 import { Icon, St } from '../../ui/icon';
+import { Select } from '../../ui/popover';
 import { QueryBar, searchSource } from '../../ui/querybar';
 import { Await, Empty, SkeletonRows } from '../../ui/states';
 import { toast } from '../../ui/toast';
@@ -452,6 +453,16 @@ export default function Traces(): VNode {
                 ))}
               </span>
             )}
+            {single ? null : (
+              <span class="only-narrow">
+                <Select
+                  label={t('keys.sort')}
+                  value={sort.replace(/^-/, '')}
+                  choices={SORTS.map((k) => ({ value: k, label: t(`tr.sort_${k}`), text: t(`tr.sort_${k}`) }))}
+                  onPick={(k) => setParams({ sort: sortValue(`-${k}`) })}
+                />
+              </span>
+            )}
             {dmin || dmax ? (
               <span class="chip">
                 <span class="k">{t('tr.duration')}&nbsp;</span>
@@ -499,8 +510,12 @@ export default function Traces(): VNode {
 }
 
 function downloadCsv(rows: TraceRow[]): void {
-  const cell = (x: string | number): string =>
-    /[",\n]/.test(String(x)) ? `"${String(x).replace(/"/g, '""')}"` : String(x);
+  // a text that a spreadsheet would run as a formula is made plain
+  const plain = (x: string | number): string => (typeof x === 'string' && /^[=+\-@]/.test(x) ? `'${x}` : String(x));
+  const cell = (x: string | number): string => {
+    const p = plain(x);
+    return /[",\n]/.test(p) ? `"${p.replace(/"/g, '""')}"` : p;
+  };
   const head = ['trace_id', 'start_ns', 'duration_ns', 'service', 'resource', 'spans', 'errors', 'env'];
   const lines = rows.map((r) =>
     [r.trace_id, r.start_ns, r.duration_ns, r.root.service, r.root.resource, r.span_count, r.error_count, r.env]
