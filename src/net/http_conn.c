@@ -71,7 +71,8 @@ void net_conn_ack_poll(struct yg_loop *loop) {
     for (struct net_conn *c = loop->acks, *next; c != NULL; c = next) {
         next = c->ack_next;
         resolve_done(c, false);
-        if (c->done_first == NULL && c->state == NET_CONN_LINGER && c->peer_eof)
+        bool nothing_awaited = c->peer_eof || loop->phase != NET_LOOP_RUNNING;
+        if (c->done_first == NULL && c->state == NET_CONN_LINGER && nothing_awaited)
             net_conn_close(c);
     }
 }
@@ -483,10 +484,12 @@ void net_conn_tick(struct net_conn *conn, int64_t now_ms) {
 }
 
 void net_conn_drain(struct net_conn *conn) {
-    if (conn->state == NET_CONN_IDLE && conn->pending.len == 0)
-        net_conn_close(conn);
-    else
+    if (conn->state != NET_CONN_IDLE || conn->pending.len > 0)
         conn->close_after = true;
+    else if (conn->done_first != NULL)
+        linger(conn); // its last answer was not acknowledged yet
+    else
+        net_conn_close(conn);
 }
 
 // --- accepting ----------------------------------------------------------------------------------

@@ -93,14 +93,17 @@ static inline void send_text(int fd, const char *text) {
 static inline size_t read_until(int fd, char *out, size_t out_bytes, const char *stop, int times,
                                 int timeout_ms) {
     size_t len = 0;
+    size_t stop_len = stop ? strlen(stop) : 0;
+    const char *from = out; // where the next occurrence may begin
+    int seen = 0;
     out[0] = '\0';
     while (len + 1 < out_bytes) {
-        int seen = 0;
-        if (stop != NULL)
-            for (const char *p = out; (p = strstr(p, stop)) != NULL; p++)
-                seen++;
+        for (const char *p; stop != NULL && (p = strstr(from, stop)) != NULL; from = p + stop_len)
+            seen++;
         if (stop != NULL && seen >= times)
             break;
+        if (stop_len > 0 && out + len >= from + stop_len)
+            from = out + len - stop_len + 1;
         struct pollfd pfd = {.fd = fd, .events = POLLIN};
         if (poll(&pfd, 1, timeout_ms) <= 0)
             break;
