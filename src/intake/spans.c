@@ -233,6 +233,13 @@ static yg_rc put_optional(struct yg_spans *s, const char *column, yg_str value,
     return put_text(s, col, value, err);
 }
 
+// A span ends after it began and within what 64 bits of nanoseconds hold, as agents see to it, too.
+static int64_t bounded_duration(const struct yg_span *row) {
+    int64_t end_ns;
+    bool ends = !__builtin_add_overflow(row->start, row->duration, &end_ns);
+    return ends && row->duration > 0 ? row->duration : 0;
+}
+
 yg_rc yg_spans_close(struct yg_spans *s, struct yg_err *err) {
     const struct yg_span *row = &s->row;
     struct yg_batch *b = s->b;
@@ -240,7 +247,7 @@ yg_rc yg_spans_close(struct yg_spans *s, struct yg_err *err) {
     YG_TRY(yg_batch_put_id(b, s->trace_id, (yg_id128){0, row->trace_id}, err));
     YG_TRY(yg_batch_put_i64(b, s->span_id, (int64_t)row->span_id, err));
     YG_TRY(yg_batch_put_i64(b, s->parent_id, (int64_t)row->parent_id, err));
-    YG_TRY(yg_batch_put_i64(b, s->duration, row->duration < 0 ? 0 : row->duration, err));
+    YG_TRY(yg_batch_put_i64(b, s->duration, bounded_duration(row), err));
     YG_TRY(put_text(s, s->service, row->service, err));
     YG_TRY(put_text(s, s->operation, row->name, err));
     YG_TRY(put_text(s, s->resource, row->resource, err));

@@ -149,6 +149,33 @@ static void without_memory(void **state) {
     golden_each("logs_v2", starve);
 }
 
+// ------------------------------------------------------------ times
+
+// start + duration never leaves 64 bits: every reader may add them.
+static void no_span_ends_after_time_does(void **state) {
+    (void)state;
+    struct yg_intake_in in = {
+        .form = YG_FORM_JSON,
+        .body = YG_STR(
+            "[[{\"name\":\"a\",\"trace_id\":1,\"span_id\":1,\"start\":1795546132744896928,"
+            "\"duration\":9223372036854775807},"
+            "{\"name\":\"b\",\"trace_id\":1,\"span_id\":2,\"start\":1795546132744896928,"
+            "\"duration\":-5},"
+            "{\"name\":\"c\",\"trace_id\":1,\"span_id\":3,\"start\":1795546132744896928,"
+            "\"duration\":1000}]]")};
+    struct yg_intake_tally t = {0};
+    struct yg_batch *b = yg_batch_create(YG_TRACK_SPANS, 1u << 20);
+    struct yg_err err = {0};
+    assert_int_equal(yg_intake_traces_v04(&in, b, &t, &err), YG_OK);
+    uint32_t idx;
+    assert_int_equal(yg_batch_col(b, YG_STR(YG_COL_DURATION), YG_T_I64, &idx, &err), YG_OK);
+    assert_int_equal(b->cols[idx].count, 3);
+    assert_int_equal(b->cols[idx].i64[0], 0);
+    assert_int_equal(b->cols[idx].i64[1], 0);
+    assert_int_equal(b->cols[idx].i64[2], 1000);
+    yg_batch_destroy(b);
+}
+
 // ------------------------------------------------------------ DogStatsD
 
 static uint32_t samples;
@@ -254,8 +281,12 @@ static void statsd_lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(traces),         cmocka_unit_test(logs),         cmocka_unit_test(metrics),
-        cmocka_unit_test(without_memory), cmocka_unit_test(statsd_lines),
+        cmocka_unit_test(traces),
+        cmocka_unit_test(logs),
+        cmocka_unit_test(metrics),
+        cmocka_unit_test(without_memory),
+        cmocka_unit_test(statsd_lines),
+        cmocka_unit_test(no_span_ends_after_time_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
