@@ -190,19 +190,27 @@ static yg_rc read_values(struct reader *r, struct yg_json *j, struct item *item,
     }
 }
 
+// A point without a number for its value is counted as any other that cannot be kept.
+static yg_rc no_value(struct reader *r, struct item *item, struct yg_err *err) {
+    return yg_series_value(&r->sink, &item->head, 0, NAN, err);
+}
+
 // [ts, value] or [ts, [values]]; the BEGIN was read.
 static yg_rc read_pair(struct reader *r, struct yg_json *j, struct item *item, struct yg_err *err) {
     int64_t ts_s = 0;
+    bool has_value = false;
     for (uint32_t i = 0;; i++) {
         struct yg_json_token t;
         YG_TRY(yg_json_next(j, &t, err));
         if (t.kind == YG_JSON_ARRAY_END)
-            return YG_OK;
+            return has_value ? YG_OK : no_value(r, item, err);
+        bool list = t.kind == YG_JSON_ARRAY_BEGIN;
+        has_value |= i == 1 && (number(&t) || list);
         if (i == 0 && number(&t))
             ts_s = seconds(&t);
         else if (i == 1 && number(&t))
             YG_TRY(yg_series_value(&r->sink, &item->head, ts_s, t.f64, err));
-        else if (i == 1 && t.kind == YG_JSON_ARRAY_BEGIN)
+        else if (i == 1 && list)
             YG_TRY(read_values(r, j, item, ts_s, err));
         else
             YG_TRY(yg_json_skip(j, &t, err));
@@ -229,7 +237,7 @@ static yg_rc read_point(struct reader *r, struct yg_json *j, struct item *item,
             YG_TRY(yg_json_skip(j, &t, err));
     }
     if (!number(&value))
-        return YG_OK;
+        return no_value(r, item, err);
     return yg_series_value(&r->sink, &item->head, seconds(&ts), value.f64, err);
 }
 
@@ -240,12 +248,14 @@ static yg_rc read_points(struct reader *r, struct item *item, struct yg_err *err
         YG_TRY(yg_json_next(&j, &t, err));
         if (t.kind == YG_JSON_ARRAY_END)
             return YG_OK;
-        if (t.kind == YG_JSON_ARRAY_BEGIN)
+        if (t.kind == YG_JSON_ARRAY_BEGIN) {
             YG_TRY(read_pair(r, &j, item, err));
-        else if (t.kind == YG_JSON_OBJECT_BEGIN)
+        } else if (t.kind == YG_JSON_OBJECT_BEGIN) {
             YG_TRY(read_point(r, &j, item, err));
-        else
+        } else {
             YG_TRY(yg_json_skip(&j, &t, err));
+            YG_TRY(no_value(r, item, err));
+        }
     }
 }
 
@@ -267,10 +277,13 @@ static yg_rc read_series(struct reader *r, uint32_t idx, struct yg_err *err) {
         yg_intake_skip(r->sink.tally, "series[%u].metric is missing", idx);
         return YG_OK;
     }
+    if (!item.has_points) {
+        yg_intake_skip(r->sink.tally, "series[%u].points is missing or no array", idx);
+        return YG_OK;
+    }
     item.head.type = type_of(r, &item);
     YG_TRY(yg_series_begin(&r->sink, &item.head, err));
-    if (item.has_points)
-        YG_TRY(read_points(r, &item, err));
+    YG_TRY(read_points(r, &item, err));
     yg_series_end(&r->sink, &item.head, idx);
     return YG_OK;
 }

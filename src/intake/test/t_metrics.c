@@ -99,6 +99,33 @@ static void bad_beside_good(void **state) {
         assert_null(decode(yg_intake_series_v2, yg_str_c(bad[i]), YG_FORM_JSON));
 }
 
+// A series is never taken with all of its points thrown away in silence.
+static void points_that_cannot_be_read_are_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *points, *why;
+    } cases[] = {
+        {"\"x\"", "series[0].points is missing or no array"},
+        {"null", "series[0].points is missing or no array"},
+        {"[[1790000000,\"1\"]]", "series[0]: no point has a usable time and a finite value"},
+        {"[[1790000000]]", "series[0]: no point has a usable time and a finite value"},
+        {"[7]", "series[0]: no point has a usable time and a finite value"},
+        {"[{\"timestamp\":1790000000}]",
+         "series[0]: no point has a usable time and a finite value"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char body[200];
+        snprintf(body, sizeof(body), "{\"series\":[{\"metric\":\"m\",\"points\":%s}]}",
+                 cases[i].points);
+        struct yg_points *p = decode(yg_intake_series_v2, yg_str_c(body), YG_FORM_JSON);
+        assert_non_null(p);
+        assert_int_equal(tally.taken, 0);
+        assert_int_equal(tally.skipped, 1);
+        assert_string_equal(tally.first_skipped, cases[i].why);
+        yg_points_destroy(p);
+    }
+}
+
 static void distributions_become_sketches(void **state) {
     (void)state;
     struct yg_points *p =
@@ -300,6 +327,7 @@ static void statistics(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(type_numbers),    cmocka_unit_test(points_before_their_head),
+        cmocka_unit_test(points_that_cannot_be_read_are_told),
         cmocka_unit_test(bad_beside_good), cmocka_unit_test(distributions_become_sketches),
         cmocka_unit_test(protobuf_series), cmocka_unit_test(statistics),
         cmocka_unit_test(agents_sketches),
