@@ -54,6 +54,8 @@ yg_rc yg_intake_put_event(struct yg_batch *b, const struct yg_intake_event *e, i
     YG_TRY(set_text(b, YG_COL_SOURCE, e->source, err));
     YG_TRY(set_text(b, YG_COL_HOST, e->host, err));
     YG_TRY(set_tags(b, e->tags, e->tag_count, err));
+    if (e->related_id != 0)
+        YG_TRY(yg_batch_set_i64(b, YG_STR("@related_event_id"), e->related_id, err));
     if (e->id == 0)
         return YG_OK;
     return yg_batch_set_i64(b, YG_STR("@evt.id"), e->id, err);
@@ -150,15 +152,16 @@ yg_rc yg_intake_event_v1(const struct yg_intake_in *in, struct yg_batch *b,
         .ts_s = yg_json_i64_or(yg_json_get(root, "date_happened"), 0),
         .tags = tags,
         .tag_count = read_tags(yg_json_get(root, "tags"), tags),
+        .related_id = yg_json_i64_or(yg_json_get(root, "related_event_id"), 0),
         .id = (int64_t)(yg_rand_u64() >> (64 - ID_BITS)) | 1,
     };
     if (e.title.len == 0)
         return yg_fail(err, YG_EINPUT, "\"title\" is missing or empty");
+    *ret_event = e; // the answer repeats what was sent, not what is assumed
     if (e.alert_type.len == 0)
         e.alert_type = YG_STR("info");
     if (e.priority.len == 0)
         e.priority = YG_STR("normal");
     t->taken++;
-    *ret_event = e;
     return yg_intake_put_event(b, &e, in->now_ns, err);
 }

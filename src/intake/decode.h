@@ -71,6 +71,7 @@ struct yg_intake_event {
     uint32_t tag_count;
     int64_t ts_s; // 0 = now
     int64_t id;
+    int64_t related_id; // 0 = none
 };
 struct yg_intake_check {
     yg_str name, message, host;

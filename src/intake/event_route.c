@@ -23,7 +23,21 @@ static const struct yg_door door = {
     .body = "{\"status\":\"ok\"}",
 };
 
-static void write_answer(const struct yg_intake_event *e, struct yg_buf *out) {
+static void put_or_null(struct yg_json_writer *w, const char *key, yg_str value) {
+    if (value.len)
+        yg_jw_kstr(w, key, value);
+    else
+        yg_jw_knull(w, key);
+}
+
+static void put_url(struct yg_json_writer *w, const char *public_url, const char *id) {
+    char url[512];
+    int n = snprintf(url, sizeof(url), "%s/event/event?id=%s", public_url ? public_url : "", id);
+    yg_jw_kstr(w, "url", (yg_str){url, n < (int)sizeof(url) ? (size_t)n : sizeof(url) - 1});
+}
+
+static void write_answer(const struct yg_intake_event *e, const char *public_url,
+                         struct yg_buf *out) {
     char id[24];
     int n = snprintf(id, sizeof(id), "%lld", (long long)e->id);
     struct yg_json_writer w = YG_JSON_WRITER(out);
@@ -36,9 +50,13 @@ static void write_answer(const struct yg_intake_event *e, struct yg_buf *out) {
     yg_jw_kstr(&w, "title", e->title);
     yg_jw_kstr(&w, "text", e->text);
     yg_jw_ki64(&w, "date_happened", e->ts_s);
-    yg_jw_kstr(&w, "priority", e->priority);
-    yg_jw_kstr(&w, "handle", YG_STR(""));
-    yg_jw_kstr(&w, "url", YG_STR(""));
+    yg_jw_knull(&w, "handle");
+    put_or_null(&w, "priority", e->priority);
+    if (e->related_id != 0)
+        yg_jw_ki64(&w, "related_event_id", e->related_id);
+    else
+        yg_jw_knull(&w, "related_event_id");
+    put_url(&w, public_url, id);
     yg_jw_k(&w, "tags");
     yg_jw_array(&w);
     for (uint32_t i = 0; i < e->tag_count; i++)
@@ -68,7 +86,8 @@ static yg_rc decode(struct yg_http_request *req, int64_t now_ns, const uint8_t d
     if (rc == YG_OK) {
         if (event.ts_s == 0)
             event.ts_s = now_ns / YG_NS_PER_S;
-        write_answer(&event, answer);
+        const struct yg_intake *intake = req->ctx;
+        write_answer(&event, intake->public_url, answer);
         rc = yg_buf_ok(answer, err);
     }
     if (rc != YG_OK) {

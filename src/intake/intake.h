@@ -17,6 +17,7 @@ struct yg_intake {
     struct yg_pipeline *pipeline;
     const struct yg_clock *clock;
     const char *version;
+    const char *public_url; // without a slash at the end; what links in answers begin with
     // Filled by main: the clients' last signs of life, for Setup (see yg_intake_seen_each).
 };
 

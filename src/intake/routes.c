@@ -15,6 +15,7 @@
 #define SMALL_BODY_MAX (5 * MIB)
 
 #define JSON_TYPE "application/json"
+#define TEXT_JSON_TYPE "text/json" // as the oldest intakes answer
 #define RATES "{\"rate_by_service\":{\"service:,env:\":1}}"
 #define STATUS_OK "{\"status\":\"ok\"}"
 
@@ -182,7 +183,7 @@ static void series_v1(struct yg_http_request *take_req) {
         .form_default = YG_FORM_JSON,
         .style = YG_STYLE_STRINGS,
         .status = 202,
-        .content_type = JSON_TYPE,
+        .content_type = TEXT_JSON_TYPE,
         .body = STATUS_OK,
     };
     yg_door_run(take_req, &door);
@@ -247,7 +248,7 @@ static void check_run(struct yg_http_request *take_req) {
         .form_default = YG_FORM_JSON,
         .style = YG_STYLE_STRINGS,
         .status = 202,
-        .content_type = JSON_TYPE,
+        .content_type = TEXT_JSON_TYPE,
         .body = STATUS_OK,
     };
     yg_door_run(take_req, &door);

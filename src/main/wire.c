@@ -192,7 +192,7 @@ static void make_public_url(struct yg_wire *w, const struct yg_options *o) {
         snprintf(w->public_url, sizeof(w->public_url), "http://%s%s", any ? "127.0.0.1" : address,
                  any ? colon : "");
     }
-    w->api.public_url = w->public_url;
+    w->api.public_url = w->intake.public_url = w->public_url;
 }
 
 yg_rc yg_wire_listen(struct yg_wire *w, const struct yg_options *o, struct yg_err *err) {

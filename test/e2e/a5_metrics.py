@@ -101,6 +101,7 @@ def test_distribution_points(yagura, name, now):
 def test_check_run(yagura, body):
     res = yagura.post("/api/v1/check_run", body)
     assert res.status == 202 and res.json == {"status": "ok"}, res
+    assert res.headers["content-type"] == "text/json"
 
 
 def test_events(yagura):
@@ -108,8 +109,11 @@ def test_events(yagura):
     assert res.status == 202, res
     event = res.json["event"]
     assert res.json["status"] == "ok" and event["title"] == "Deploy" and str(event["id"]) == event["id_str"]
-    other = yagura.post("/api/v1/events", {"title": "Deploy", "text": "v3"}).json["event"]
-    assert other["id"] != event["id"]
+    assert event["handle"] is event["priority"] is event["related_event_id"] is None
+    assert event["url"].startswith("http://") and event["url"].endswith(f"/event/event?id={event['id_str']}")
+    other = yagura.post("/api/v1/events", {"title": "Deploy", "text": "v3", "priority": "low",
+                                           "related_event_id": event["id"]}).json["event"]
+    assert other["id"] != event["id"] and other["priority"] == "low" and other["related_event_id"] == event["id"]
 
 
 def test_validate(yagura):
