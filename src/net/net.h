@@ -94,7 +94,7 @@ typedef void (*yg_http_handler)(struct yg_http_request *take_req);
 struct yg_route {
     uint32_t methods; // yg_method bits
     const char *path;
-    size_t body_max_bytes;
+    size_t body_max_bytes; // 0: a body up to 64 KiB is read and dropped, the handler sees none
     uint32_t access;
     yg_http_handler handler; // on a worker
 };
@@ -137,6 +137,7 @@ void yg_loop_start(struct yg_loop *loop); // starts the thread
 // Stops accepting on every listener; requests under way are answered (up to grace_ms), then closes
 // and joins.
 void yg_loop_stop(struct yg_loop *loop, int64_t grace_ms);
+// After its servers and UDP sockets, and after every handler has answered. NULL is fine.
 void yg_loop_destroy(struct yg_loop *loop);
 // Runs fn(arg) on the loop thread. Any thread.
 void yg_loop_post(struct yg_loop *loop, yg_job_fn fn, void *arg);
@@ -149,7 +150,9 @@ yg_rc yg_http_server_create(struct yg_loop *loop, const struct yg_http_server_op
                             struct yg_http_server **ret_server, struct yg_err *err) YG_MUST_USE;
 // "127.0.0.1:41234" with the real port. Borrow: while the server lives.
 const char *yg_http_server_address(const struct yg_http_server *server);
-void yg_http_server_destroy(struct yg_http_server *server); // after the loop stopped
+// After the loop stopped. Waits for requests that handlers still have (30 s, then it panics): what
+// they need must live until then. on_done(false) of late answers is called here.
+void yg_http_server_destroy(struct yg_http_server *server);
 
 // UDP: fn gets each datagram on the loop thread (borrowed for the call); must not block.
 struct yg_udp;
