@@ -4,10 +4,11 @@
 
 #include <sqlite3.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/rand.h"
 
-#define SCHEMA_VERSION "1"
+#define SCHEMA_VERSION "2"
 #define SEGMENT_NUMBERS 10
 #define MARK_METRICS (-1) // marks: the metric engine; 0 … are shards
 
@@ -37,12 +38,13 @@ static yg_rc prepare(struct yg_catalog *c, const char *sql, sqlite3_stmt **ret_s
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS marks(shard INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS marks(shard INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
+    " crc INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS segments(id INTEGER PRIMARY KEY, track INTEGER NOT NULL,"
     " day INTEGER NOT NULL, level INTEGER NOT NULL, rows INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, granules INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time "
     "INTEGER NOT NULL,"
-    " max_sequence INTEGER NOT NULL, state TEXT NOT NULL);"
+    " max_sequence INTEGER NOT NULL, state TEXT NOT NULL, crc INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS trace_versions(trace_id BLOB PRIMARY KEY,"
     " version INTEGER NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT OR IGNORE INTO meta VALUES('schema','" SCHEMA_VERSION "');";
@@ -92,10 +94,19 @@ static yg_rc step_done(struct yg_catalog *c, sqlite3_stmt *st, struct yg_err *er
     return YG_OK;
 }
 
+// SQLite has no checksums: rows whose change would show wrong data carry one.
+static int64_t row_crc(const int64_t *values, int count) {
+    return yg_crc32c(0, values, sizeof(*values) * (size_t)count);
+}
+
+// How many segment rows there are, so that one that vanished is missed.
+static const char count_rows[] = "INSERT OR REPLACE INTO meta SELECT 'segments', count(*) FROM "
+                                 "segments";
+
 static yg_rc insert_segments(struct yg_catalog *c, const struct yg_catalog_publication *p,
                              struct yg_err *err) {
     sqlite3_stmt *st;
-    YG_TRY(prepare(c, "INSERT INTO segments VALUES(?,?,?,?,?,?,?,?,?,?,'live')", &st, err));
+    YG_TRY(prepare(c, "INSERT INTO segments VALUES(?,?,?,?,?,?,?,?,?,?,'live',?)", &st, err));
     yg_rc rc = YG_OK;
     for (uint32_t i = 0; i < p->segment_count && rc == YG_OK; i++) {
         const struct yg_catalog_segment *s = &p->segments[i];
@@ -105,6 +116,7 @@ static yg_rc insert_segments(struct yg_catalog *c, const struct yg_catalog_publi
             s->max_time_ns,   (int64_t)s->max_sequence};
         for (int k = 0; k < SEGMENT_NUMBERS; k++)
             (void)sqlite3_bind_int64(st, k + 1, values[k]);
+        (void)sqlite3_bind_int64(st, SEGMENT_NUMBERS + 1, row_crc(values, SEGMENT_NUMBERS));
         rc = step_done(c, st, err);
     }
     (void)sqlite3_finalize(st);
@@ -130,12 +142,14 @@ static yg_rc insert_versions(struct yg_catalog *c, const struct yg_catalog_publi
 static yg_rc set_marks(struct yg_catalog *c, const struct yg_catalog_publication *p,
                        struct yg_err *err) {
     sqlite3_stmt *st;
-    YG_TRY(prepare(c, "INSERT OR REPLACE INTO marks VALUES(?,?)", &st, err));
+    YG_TRY(prepare(c, "INSERT OR REPLACE INTO marks VALUES(?,?,?)", &st, err));
     yg_rc rc = YG_OK;
     for (int shard = MARK_METRICS; shard < (int)p->shard_count && rc == YG_OK; shard++) {
         uint64_t mark = shard == MARK_METRICS ? p->metrics_low_water : p->low_water;
         (void)sqlite3_bind_int(st, 1, shard);
         (void)sqlite3_bind_int64(st, 2, (int64_t)mark);
+        const int64_t row[] = {shard, (int64_t)mark};
+        (void)sqlite3_bind_int64(st, 3, row_crc(row, 2));
         rc = step_done(c, st, err);
     }
     (void)sqlite3_finalize(st);
@@ -150,6 +164,8 @@ yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publicati
         rc = insert_versions(c, p, err);
     if (rc == YG_OK)
         rc = set_marks(c, p, err);
+    if (rc == YG_OK)
+        rc = exec(c, count_rows, err);
     if (rc == YG_OK)
         rc = yg_catalog_set(c, "open_traces", p->checkpoint, err);
     char name[YG_UUID_TEXT_BYTES], found[YG_UUID_TEXT_BYTES] = "";
@@ -172,48 +188,73 @@ yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publicati
 yg_rc yg_catalog_drop_days(struct yg_catalog *c, enum yg_track track, int32_t day,
                            struct yg_err *err) {
     char sql[160];
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
     (void)snprintf(sql, sizeof(sql), "DELETE FROM segments WHERE track=%d AND day<%d", (int)track,
                    (int)day);
-    YG_TRY(exec(c, sql, err));
-    if (track != YG_TRACK_TRACES)
-        return YG_OK;
+    yg_rc rc = exec(c, sql, err);
     (void)snprintf(sql, sizeof(sql), "DELETE FROM trace_versions WHERE day<%d", (int)day);
-    return exec(c, sql, err);
+    if (rc == YG_OK && track == YG_TRACK_TRACES)
+        rc = exec(c, sql, err);
+    if (rc == YG_OK)
+        rc = exec(c, count_rows, err);
+    if (rc == YG_OK)
+        rc = exec(c, "COMMIT", err);
+    if (rc != YG_OK)
+        (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
 }
 
 // ------------------------------------------------------------ reading
 
+static bool read_segment(sqlite3_stmt *st, struct yg_catalog_segment *ret_segment) {
+    int64_t v[SEGMENT_NUMBERS];
+    for (int k = 0; k < SEGMENT_NUMBERS; k++)
+        v[k] = sqlite3_column_int64(st, k);
+    const char *state = (const char *)sqlite3_column_text(st, SEGMENT_NUMBERS);
+    if (row_crc(v, SEGMENT_NUMBERS) != sqlite3_column_int64(st, SEGMENT_NUMBERS + 1) ||
+        state == NULL || strcmp(state, "live") != 0 || v[1] < 0 || v[1] >= YG_TRACK_COUNT)
+        return false;
+    *ret_segment = (struct yg_catalog_segment){
+        .id = (uint64_t)v[0],
+        .track = (enum yg_track)v[1],
+        .day = (int32_t)v[2],
+        .level = (uint32_t)v[3],
+        .rows = (uint64_t)v[4],
+        .bytes = (uint64_t)v[5],
+        .granules = (uint32_t)v[6],
+        .min_time_ns = v[7],
+        .max_time_ns = v[8],
+        .max_sequence = (uint64_t)v[9],
+    };
+    return true;
+}
+
 yg_rc yg_catalog_each_segment(struct yg_catalog *c,
                               void (*fn)(void *ctx, const struct yg_catalog_segment *s), void *ctx,
-                              struct yg_err *err) {
+                              uint64_t *ret_damaged, struct yg_err *err) {
     sqlite3_stmt *st;
+    uint64_t seen = 0, good = 0, want = 0;
+    char text[32];
+    yg_rc rc = yg_catalog_get(c, "segments", text, sizeof(text), err);
+    if (rc != YG_OK && rc != YG_ENOTFOUND)
+        return rc;
+    bool counted = rc == YG_OK && yg_str_to_u64(yg_str_c(text), &want);
     YG_TRY(prepare(c,
-                   "SELECT id,track,day,level,rows,bytes,granules,min_time,max_time,max_sequence"
-                   " FROM segments WHERE state='live' ORDER BY id",
+                   "SELECT id,track,day,level,rows,bytes,granules,min_time,max_time,max_sequence,"
+                   "state,crc FROM segments ORDER BY id",
                    &st, err));
     int code;
     while ((code = sqlite3_step(st)) == SQLITE_ROW) {
-        int64_t v[SEGMENT_NUMBERS];
-        for (int k = 0; k < SEGMENT_NUMBERS; k++)
-            v[k] = sqlite3_column_int64(st, k);
-        if (v[1] < 0 || v[1] >= YG_TRACK_COUNT)
-            continue;
-        struct yg_catalog_segment s = {
-            .id = (uint64_t)v[0],
-            .track = (enum yg_track)v[1],
-            .day = (int32_t)v[2],
-            .level = (uint32_t)v[3],
-            .rows = (uint64_t)v[4],
-            .bytes = (uint64_t)v[5],
-            .granules = (uint32_t)v[6],
-            .min_time_ns = v[7],
-            .max_time_ns = v[8],
-            .max_sequence = (uint64_t)v[9],
-        };
-        fn(ctx, &s);
+        struct yg_catalog_segment s;
+        seen++;
+        if (read_segment(st, &s)) {
+            fn(ctx, &s);
+            good++;
+        }
     }
-    yg_rc rc = code == SQLITE_DONE ? YG_OK : fail(c, "segments", err);
+    rc = code == SQLITE_DONE ? YG_OK : fail(c, "segments", err);
     (void)sqlite3_finalize(st);
+    *ret_damaged = (counted && want > seen ? want : seen) - good;
     return rc;
 }
 
@@ -238,25 +279,31 @@ yg_rc yg_catalog_each_version(struct yg_catalog *c,
     return rc;
 }
 
-static yg_rc one_number(struct yg_catalog *c, const char *sql, uint64_t *ret_value,
-                        struct yg_err *err) {
-    sqlite3_stmt *st;
-    YG_TRY(prepare(c, sql, &st, err));
-    yg_rc rc = YG_OK;
-    if (sqlite3_step(st) == SQLITE_ROW)
-        *ret_value = (uint64_t)sqlite3_column_int64(st, 0);
-    else
-        rc = fail(c, "marks", err);
-    (void)sqlite3_finalize(st);
-    return rc;
-}
-
 yg_rc yg_catalog_marks(struct yg_catalog *c, uint64_t *ret_rows, uint64_t *ret_metrics,
                        struct yg_err *err) {
-    YG_TRY(
-        one_number(c, "SELECT coalesce(min(sequence),0) FROM marks WHERE shard>=0", ret_rows, err));
-    return one_number(c, "SELECT coalesce(min(sequence),0) FROM marks WHERE shard<0", ret_metrics,
-                      err);
+    sqlite3_stmt *st;
+    uint64_t lowest[2] = {UINT64_MAX, UINT64_MAX}; // shards, metrics
+    YG_TRY(prepare(c, "SELECT shard,sequence,crc FROM marks", &st, err));
+    int code;
+    yg_rc rc = YG_OK;
+    while (rc == YG_OK && (code = sqlite3_step(st)) == SQLITE_ROW) {
+        const int64_t row[] = {sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1)};
+        uint64_t *low = &lowest[row[0] == MARK_METRICS];
+        if (row_crc(row, 2) != sqlite3_column_int64(st, 2))
+            rc = yg_fail(err, YG_ECORRUPT, "%s: mark of shard %lld is damaged", c->path,
+                         (long long)row[0]);
+        else if ((uint64_t)row[1] < *low)
+            *low = (uint64_t)row[1];
+    }
+    if (rc == YG_OK && code != SQLITE_DONE)
+        rc = fail(c, "marks", err);
+    (void)sqlite3_finalize(st);
+    YG_TRY(rc);
+    if ((lowest[0] == UINT64_MAX) != (lowest[1] == UINT64_MAX))
+        return yg_fail(err, YG_ECORRUPT, "%s: a mark is missing", c->path);
+    *ret_rows = lowest[0] == UINT64_MAX ? 0 : lowest[0];
+    *ret_metrics = lowest[1] == UINT64_MAX ? 0 : lowest[1];
+    return YG_OK;
 }
 
 yg_rc yg_catalog_get(struct yg_catalog *c, const char *key, char *out, size_t cap,

@@ -49,9 +49,10 @@ yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publicati
 // Forgets segments of a track whose day is before `day`, and trace versions likewise.
 yg_rc yg_catalog_drop_days(struct yg_catalog *c, enum yg_track track, int32_t day,
                            struct yg_err *err) YG_MUST_USE;
+// *ret_damaged: rows whose checksum is wrong or that are missing; fn is not called for them.
 yg_rc yg_catalog_each_segment(struct yg_catalog *c,
                               void (*fn)(void *ctx, const struct yg_catalog_segment *s), void *ctx,
-                              struct yg_err *err) YG_MUST_USE;
+                              uint64_t *ret_damaged, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_catalog_each_version(struct yg_catalog *c,
                               void (*fn)(void *ctx, const struct yg_catalog_version *v), void *ctx,
                               struct yg_err *err) YG_MUST_USE;

@@ -101,6 +101,41 @@ static yg_rc check_catalogue(struct yg_store *store, struct yg_err *err) {
                    store->dir_segments, files);
 }
 
+static bool is_old(const struct yg_store *store, enum yg_track track, int32_t day) {
+    int64_t keep_ns = store->o.retention_ns[track];
+    return keep_ns > 0 && day < yg_day_of_ns(yg_now_ns(store->o.clock) - keep_ns);
+}
+
+// A whole file that no entry names although the log no longer holds its rows: it was published, so
+// the entry was lost (or its day is over, and a crash came before it was removed). It is left where
+// it is, for who mends the catalogue.
+static yg_rc keep_published(struct yg_store *store, struct yg_map *known, struct yg_err *err) {
+    uint64_t rows_mark, metrics_mark;
+    uint32_t kept = 0;
+    YG_TRY(yg_catalog_marks(store->catalog, &rows_mark, &metrics_mark, err));
+    DIR *d = opendir(store->dir_segments);
+    if (d == NULL)
+        return yg_fail_errno(err, "opendir %s", store->dir_segments);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        char path[4096];
+        struct yg_seg_peek peek;
+        struct yg_err why;
+        yg_str name = yg_str_c(e->d_name);
+        int n = snprintf(path, sizeof(path), "%s/%s", store->dir_segments, e->d_name);
+        if (!yg_str_ends(name, YG_STR(".seg")) || yg_map_get(known, name) || n <= 0 ||
+            (size_t)n >= sizeof(path) || yg_segment_peek(path, &peek, &why) != YG_OK ||
+            peek.max_sequence > rows_mark || is_old(store, peek.track, peek.day))
+            continue;
+        *yg_map_put(known, name, NULL) = 1;
+        kept++;
+    }
+    (void)closedir(d);
+    if (kept)
+        yg_log(YG_LOG_ERROR, "store", "segment files that catalog.db does not name; kept, not read",
+               YG_KV_INT("files", kept), YG_KV_C("dir", store->dir_segments));
+    return YG_OK;
+}
+
 static yg_rc load_checkpoint(struct yg_store *store, struct yg_err *err) {
     char path[4096];
     yg_rc rc = yg_catalog_get(store->catalog, "open_traces", store->checkpoint,
@@ -129,11 +164,19 @@ yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) {
     store->next_segment_id = 1;
     uint32_t gone = 0;
     YG_TRY(check_catalogue(store, err));
-    yg_rc rc = yg_catalog_each_segment(store->catalog, add_file, &l, err);
+    uint64_t damaged;
+    yg_rc rc = yg_catalog_each_segment(store->catalog, add_file, &l, &damaged, err);
+    if (rc == YG_OK && damaged) {
+        atomic_fetch_add(&store->damaged, damaged);
+        yg_log(YG_LOG_ERROR, "store", "rows of catalog.db are damaged; their files are not read",
+               YG_KV_INT("rows", damaged), YG_KV_C("dir", store->dir));
+    }
     if (rc == YG_OK)
         rc = yg_catalog_each_version(store->catalog, add_version, &l, err);
     if (rc == YG_OK)
         rc = load_checkpoint(store, err);
+    if (rc == YG_OK)
+        rc = keep_published(store, &l.known, err);
     if (rc == YG_OK) {
         *yg_map_put(&l.known, yg_str_c(store->checkpoint), NULL) = 1;
         rc = sweep(store->dir_segments, &l.known, YG_STR(""), &gone, err);

@@ -241,6 +241,15 @@ struct yg_segment *yg_segment_ref(struct yg_segment *seg);
 void yg_segment_unref(struct yg_segment *seg);
 // Opens the file and parses the directory, if that has not been done. ECORRUPT names the file.
 yg_rc yg_segment_load(struct yg_segment *seg, struct yg_err *err) YG_MUST_USE;
+// Header and footer of a file that is not opened as a segment. max_sequence: of the WAL frames that
+// it answers for.
+struct yg_seg_peek {
+    enum yg_track track;
+    int32_t day;
+    uint64_t max_sequence;
+};
+yg_rc yg_segment_peek(const char *path, struct yg_seg_peek *ret_peek,
+                      struct yg_err *err) YG_MUST_USE;
 // Gives the directory's and dictionaries' memory and the descriptor back; only with users = 0.
 bool yg_segment_unload(struct yg_segment *seg);
 const char *yg_segment_name(const struct yg_segment *seg); // path, or "memory segment"

@@ -115,6 +115,7 @@ struct facts {
     enum yg_track track;
     int32_t day;
     uint64_t bytes;
+    uint64_t max_sequence;
     struct yg_seg_footer foot;
 };
 
@@ -133,6 +134,7 @@ static yg_rc check_header(struct yg_segment *seg, struct facts *facts, struct yg
     facts->track = (enum yg_track)head.track;
     facts->day = head.day;
     facts->id = head.segment_id;
+    facts->max_sequence = head.max_sequence;
     return YG_OK;
 }
 
@@ -357,6 +359,20 @@ static yg_rc load_locked(struct yg_segment *seg, struct yg_err *err) {
         yg_file_close(&seg->fd);
     }
     return YG_OK;
+}
+
+yg_rc yg_segment_peek(const char *path, struct yg_seg_peek *ret_peek, struct yg_err *err) {
+    struct yg_segment *seg = yg_segment_of_file(path);
+    struct facts facts;
+    yg_rc rc = open_file(seg, &facts.bytes, err);
+    if (rc == YG_OK)
+        rc = check_header(seg, &facts, err);
+    if (rc == YG_OK)
+        rc = check_footer(seg, &facts, err);
+    if (rc == YG_OK)
+        *ret_peek = (struct yg_seg_peek){facts.track, facts.day, facts.max_sequence};
+    yg_segment_unref(seg);
+    return rc;
 }
 
 yg_rc yg_segment_load(struct yg_segment *seg, struct yg_err *err) {
