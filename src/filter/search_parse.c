@@ -158,6 +158,8 @@ static yg_rc read_phrase(struct parser *p, struct word *ret_word) {
         }
         if (c == '\\' && p->pos + 1 < p->in.len)
             c = p->in.ptr[++p->pos];
+        if (c == YG_WILD_RUN || c == YG_WILD_ONE) // as in a word: it has no text of its own
+            return fail_at(p, p->pos, "a control character cannot be searched for");
         out[len++] = c;
     }
     return fail_at(p, w.at, "this quote is not closed");
