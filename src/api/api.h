@@ -64,6 +64,7 @@ struct yg_api {
     const char *wal_sync_note; // NULL, or what the page says when wal-sync is none
     _Atomic bool ready;        // recovery done and intake accepts
     _Atomic bool draining;
+    _Atomic bool disk_full; // intake waits for room on the disk; kept by yg_api_tick
     int64_t started_ns;
     // The first pair of keys while it is known to this process (Setup's copy-paste lines); empty
     // otherwise.
@@ -79,7 +80,8 @@ struct yg_api {
 // State of the page's own API: rates, refused requests, cached lists.
 struct yg_api_ui *yg_api_ui_create(void);
 void yg_api_ui_destroy(struct yg_api_ui *ui);
-// Once a second, from any one thread: takes the sample that Y/status' rates come from.
+// Once a second, from any one thread: takes the sample that Y/status' rates come from, and what
+// /ready knows of the disk.
 void yg_api_tick(struct yg_api *api);
 
 // Route tables, one per file; NULL-terminated list of all.

@@ -91,6 +91,11 @@ static void take_sample(struct yg_api *api) {
 }
 
 void yg_api_tick(struct yg_api *api) {
+    if (api->store != NULL) {
+        struct yg_store_status s;
+        yg_store_status(api->store, &s);
+        atomic_store_explicit(&api->disk_full, s.disk_full, memory_order_release);
+    }
     if (api->ui != NULL)
         take_sample(api);
 }

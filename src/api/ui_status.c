@@ -23,6 +23,9 @@ void yg_ui_ready(struct yg_http_request *take_req) {
     } else if (!atomic_load_explicit(&api->ready, memory_order_acquire)) {
         reply.static_body =
             YG_STR("{\"status\":\"starting\",\"reason\":\"the write-ahead log is being read\"}");
+    } else if (atomic_load_explicit(&api->disk_full, memory_order_acquire)) {
+        reply.static_body = YG_STR(
+            "{\"status\":\"disk_full\",\"reason\":\"the disk is full: intake waits for room\"}");
     } else {
         reply.status = 200;
         reply.extra_count = 0;

@@ -240,6 +240,10 @@ static void page_and_its_neighbours(void **state) {
     expect_in("\"reason\":\"");
     atomic_store(&api.ready, true);
     assert_int_equal(ask("GET", "/ready", ""), 200);
+    atomic_store(&api.disk_full, true);
+    assert_int_equal(ask("GET", "/ready", ""), 503);
+    expect_in("\"reason\":\"the disk is full");
+    atomic_store(&api.disk_full, false);
     atomic_store(&api.ready, false);
     assert_int_equal(ask("GET", "/metrics", ""), 200);
     expect_in("Content-Type: text/plain; version=0.0.4");
