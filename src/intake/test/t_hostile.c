@@ -156,13 +156,13 @@ static void no_span_ends_after_time_does(void **state) {
     (void)state;
     struct yg_intake_in in = {
         .form = YG_FORM_JSON,
-        .body = YG_STR(
-            "[[{\"name\":\"a\",\"trace_id\":1,\"span_id\":1,\"start\":1795546132744896928,"
-            "\"duration\":9223372036854775807},"
-            "{\"name\":\"b\",\"trace_id\":1,\"span_id\":2,\"start\":1795546132744896928,"
-            "\"duration\":-5},"
-            "{\"name\":\"c\",\"trace_id\":1,\"span_id\":3,\"start\":1795546132744896928,"
-            "\"duration\":1000}]]")};
+        .body =
+            YG_STR("[[{\"name\":\"a\",\"trace_id\":1,\"span_id\":1,\"start\":1795546132744896928,"
+                   "\"duration\":9223372036854775807},"
+                   "{\"name\":\"b\",\"trace_id\":1,\"span_id\":2,\"start\":1795546132744896928,"
+                   "\"duration\":-5},"
+                   "{\"name\":\"c\",\"trace_id\":1,\"span_id\":3,\"start\":1795546132744896928,"
+                   "\"duration\":1000}]]")};
     struct yg_intake_tally t = {0};
     struct yg_batch *b = yg_batch_create(YG_TRACK_SPANS, 1u << 20);
     struct yg_err err = {0};
@@ -281,12 +281,9 @@ static void statsd_lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(traces),
-        cmocka_unit_test(logs),
-        cmocka_unit_test(metrics),
-        cmocka_unit_test(without_memory),
-        cmocka_unit_test(statsd_lines),
-        cmocka_unit_test(no_span_ends_after_time_does),
+        cmocka_unit_test(traces),       cmocka_unit_test(logs),
+        cmocka_unit_test(metrics),      cmocka_unit_test(without_memory),
+        cmocka_unit_test(statsd_lines), cmocka_unit_test(no_span_ends_after_time_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

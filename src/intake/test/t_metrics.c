@@ -326,10 +326,13 @@ static void statistics(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(type_numbers),    cmocka_unit_test(points_before_their_head),
+        cmocka_unit_test(type_numbers),
+        cmocka_unit_test(points_before_their_head),
         cmocka_unit_test(points_that_cannot_be_read_are_told),
-        cmocka_unit_test(bad_beside_good), cmocka_unit_test(distributions_become_sketches),
-        cmocka_unit_test(protobuf_series), cmocka_unit_test(statistics),
+        cmocka_unit_test(bad_beside_good),
+        cmocka_unit_test(distributions_become_sketches),
+        cmocka_unit_test(protobuf_series),
+        cmocka_unit_test(statistics),
         cmocka_unit_test(agents_sketches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
