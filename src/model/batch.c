@@ -71,9 +71,11 @@ struct yg_batch_col *yg_batch_find(const struct yg_batch *b, yg_str name, enum y
 
 static yg_rc column_make(struct yg_batch *b, yg_str name, enum yg_type type, uint32_t *ret_col,
                          struct yg_err *err) {
-    if (b->col_count >= YG_BATCH_COLUMNS_MAX)
-        return yg_fail(err, YG_ELIMIT, "more than %u different attributes in one body",
-                       YG_BATCH_COLUMNS_MAX);
+    uint32_t max = YG_BATCH_COLUMNS_MAX;
+    if (yg_str_starts(name, YG_STR("@"))) // a row's own columns find room whenever they come
+        max -= YG_BATCH_COLUMNS_KEPT;
+    if (b->col_count >= max)
+        return yg_fail(err, YG_ELIMIT, "more than %u different attributes in one body", max);
     yg_str copy = yg_arena_str(b->arena, name);
     if (!YG_ARENA_GROW(b->arena, b->cols, b->col_count, b->col_cap) ||
         (copy.ptr == NULL && name.len > 0))

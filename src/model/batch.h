@@ -16,6 +16,7 @@
 
 #define YG_BATCH_ROWS_MAX (1u << 20) // rows per batch (they number 20 bits in _seq)
 #define YG_BATCH_COLUMNS_MAX 4000u   // more distinct attribute paths in one body: ELIMIT
+#define YG_BATCH_COLUMNS_KEPT 64u    // of them for columns without '@': attributes never take these
 
 // One column: value k belongs to row rows[k]; rows ascend.
 struct yg_batch_col {

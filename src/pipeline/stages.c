@@ -6,11 +6,24 @@
 
 #define FUTURE_MAX_NS (INT64_C(2) * 3600 * YG_NS_PER_S)
 
+// Keeps row k's time as it was sent; in a body that is full of attributes it is lost.
+static yg_rc keep_sent(struct yg_batch *b, uint32_t k, int64_t sent_ns, struct yg_err *err) {
+    uint32_t idx;
+    yg_rc rc = yg_batch_col(b, YG_STR("@_sent_timestamp"), YG_T_I64, &idx, err);
+    if (rc != YG_OK)
+        return rc == YG_ELIMIT ? YG_OK : rc;
+    uint32_t rows = b->row_count;
+    b->row_count = k + 1; // makes row k the open one
+    rc = yg_batch_put_i64(b, idx, sent_ns, err);
+    b->row_count = rows;
+    return rc;
+}
+
 // Times later than now + 2 h become the intake's time, the sent one kept as an attribute; rows
 // older than the retention are dropped and counted.
 static yg_rc bound_times(struct yg_pipeline *p, struct yg_batch *b, int64_t now_ns,
                          struct yg_err *err) {
-    uint32_t time_idx, sent_idx = UINT32_MAX;
+    uint32_t time_idx;
     YG_TRY(yg_batch_col(b, YG_STR(YG_COL_TIME), YG_T_I64, &time_idx, err));
     int64_t retention_ns = yg_pipeline_retention_ns(p, b->track);
     uint64_t *drop = YG_NEW_N(b->arena, uint64_t, YG_BITS_WORDS(b->row_count) + 1);
@@ -23,12 +36,7 @@ static yg_rc bound_times(struct yg_pipeline *p, struct yg_batch *b, int64_t now_
                        rows - timed, rows);
     for (uint32_t k = 0; k < rows; k++) {
         if (b->cols[time_idx].i64[k] > now_ns + FUTURE_MAX_NS) {
-            if (sent_idx == UINT32_MAX)
-                YG_TRY(yg_batch_col(b, YG_STR("@_sent_timestamp"), YG_T_I64, &sent_idx, err));
-            b->row_count = k + 1; // makes row k the open one
-            yg_rc rc = yg_batch_put_i64(b, sent_idx, b->cols[time_idx].i64[k], err);
-            b->row_count = rows;
-            YG_TRY(rc);
+            YG_TRY(keep_sent(b, k, b->cols[time_idx].i64[k], err));
             b->cols[time_idx].i64[k] = now_ns;
         } else if (retention_ns > 0 && b->cols[time_idx].i64[k] < now_ns - retention_ns) {
             yg_bits_set(drop, k);

@@ -288,10 +288,13 @@ static void too_many_attributes(void **state) {
     yg_buf_puts(&body, YG_STR("[{\"message\":\"first\""));
     for (int i = 0; i < 5000; i++)
         yg_buf_printf(&body, ",\"key%d\":%d", i, i);
-    yg_buf_puts(&body, YG_STR("},{\"message\":\"second\",\"key1\":7}]"));
+    yg_buf_puts(&body, YG_STR("},{\"message\":\"second\",\"key1\":7,\"service\":\"web\","
+                              "\"hostname\":\"h\",\"ddsource\":\"s\",\"ddtags\":\"a:b\","
+                              "\"dd.trace_id\":\"5\",\"dd.span_id\":\"6\"}]"));
     struct yg_batch *b = decode_form(yg_buf_str(&body), YG_FORM_JSON);
     assert_int_equal(b->row_count, 2); // rows stay, values beyond the limit are counted
     expect(b, 1, "message", "second");
+    expect(b, 1, "service", "web"); // and a row's own fields have room
     assert_int_equal(row_i64(b, 1, "@key1"), 7);
     assert_true(tally.dropped_values >= 1000 && tally.dropped_values < 1100);
     yg_batch_destroy(b);

@@ -71,7 +71,7 @@ static int tear_down(void **state) {
 }
 
 static struct yg_batch *batch_at(int64_t time_ns, uint32_t rows) {
-    struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, 1u << 20);
+    struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, 8u << 20);
     for (uint32_t i = 0; i < rows; i++) {
         uint32_t row;
         assert_int_equal(yg_batch_row(b, &row, NULL), YG_OK);
@@ -128,6 +128,26 @@ static void future_times_become_now_and_are_kept(void **state) {
     assert_int_equal(v.i64, now_ns);
     assert_true(yg_batch_col_value(yg_batch_find(b, YG_STR("@_sent_timestamp"), YG_T_I64), 1, &v));
     assert_int_equal(v.i64, now_ns + 3 * HOUR_NS);
+    yg_batch_destroy(b);
+}
+
+static void a_body_full_of_attributes_loses_only_the_sent_time(void **state) {
+    struct fixture *f = *state;
+    int64_t now_ns = yg_now_ns(&yg_clock_system);
+    struct yg_batch *b = batch_at(now_ns + 3 * HOUR_NS, 2);
+    yg_rc rc = YG_OK;
+    for (uint32_t i = 0; rc == YG_OK; i++) {
+        char name[24];
+        uint32_t idx;
+        snprintf(name, sizeof(name), "@key%u", i);
+        rc = yg_batch_col(b, yg_str_c(name), YG_T_I64, &idx, NULL);
+    }
+    assert_int_equal(rc, YG_ELIMIT);
+    assert_int_equal(yg_stages_run(f->pipeline, b, now_ns, NULL), YG_OK);
+    struct yg_value v;
+    assert_true(yg_batch_col_value(yg_batch_find(b, YG_STR(YG_COL_TIME), YG_T_I64), 1, &v));
+    assert_int_equal(v.i64, now_ns);
+    assert_non_null(yg_batch_find(b, YG_STR(YG_COL_STATUS), YG_T_STR));
     yg_batch_destroy(b);
 }
 
@@ -216,6 +236,8 @@ static void equal_bodies_at_once_are_both_stored(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(future_times_become_now_and_are_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_body_full_of_attributes_loses_only_the_sent_time, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(soon_is_not_the_future, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_past_the_retention_are_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_without_a_status_is_info, set_up, tear_down),
