@@ -140,7 +140,8 @@ void yg_agent_telemetry(struct yg_http_request *take_req) {
                                         .content_type = "application/json",
                                         .body = "{}"};
     struct yg_intake *intake = take_req->ctx;
-    yg_door_saw(take_req, &door, yg_now_ns(intake->clock), NULL, false);
+    const struct yg_intake_tally one = {.taken = 1};
+    yg_door_saw(take_req, &door, yg_now_ns(intake->clock), &one, false);
     yg_door_accept(take_req, &door);
 }
 
