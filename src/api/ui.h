@@ -115,7 +115,7 @@ void yg_ui_ids_fini(struct yg_ui_ids *set);
 // Spans as the trace block wants them, strings copied into the arena (ui_spans.c).
 struct yg_ui_span_cols {
     struct yg_ui_col time, duration, span_id, parent_id, service, name, resource, type, env, status;
-    struct yg_ui_col kind, cold, inferred, links, events, trace_id, http_status;
+    struct yg_ui_col kind, cold, inferred, links, events, trace_id, http_status, top_level;
 };
 yg_rc yg_ui_span_cols_open(struct yg_block *b, struct yg_ui_span_cols *ret_cols,
                            struct yg_err *err) YG_MUST_USE;
@@ -124,17 +124,8 @@ void yg_ui_span_of_row(const struct yg_ui_span_cols *cols, uint32_t row,
                        struct yg_trace_span *ret_span);
 bool yg_ui_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool,
                              struct yg_arena *arena);
-// The spans of one block by id, so that a span can be compared with its parent. Zeroed is empty.
-struct yg_ui_entries {
-    struct yg_map rows_of; // 8 bytes of span id → row + 1
-    uint64_t ids[YG_GRANULE_ROWS];
-};
-void yg_ui_entries_index(struct yg_ui_entries *e, const struct yg_block *b,
-                         const struct yg_ui_span_cols *cols);
-void yg_ui_entries_fini(struct yg_ui_entries *e);
 // True when the span is where its service was entered (docs/api.md, fleet).
-bool yg_ui_span_is_entry(const struct yg_ui_span_cols *cols, const struct yg_ui_entries *e,
-                         uint32_t row);
+bool yg_ui_span_is_entry(const struct yg_ui_span_cols *cols, uint32_t row);
 
 // ---- state of the page's API (ui_state.c): rates, refused requests, known environments
 struct yg_api_ui;

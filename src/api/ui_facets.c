@@ -34,7 +34,6 @@ struct pass {
     struct yg_arena *arena;
     enum yg_track track;
     bool entries_only; // the "traces" track: entry spans
-    struct yg_ui_entries entries;
     struct yg_time_range range;
     const struct yg_node *filter;
     struct yg_map index; // key → place + 1
@@ -294,10 +293,9 @@ static yg_rc keep_entries(struct pass *p, struct yg_block *b, const uint64_t *ro
                           struct yg_err *err) {
     struct yg_ui_span_cols cols;
     YG_TRY(yg_ui_span_cols_open(b, &cols, err));
-    yg_ui_entries_index(&p->entries, b, &cols);
     yg_bits_zero(p->bits, b->row_count);
     YG_EACH_ROW(r, b, rows)
-    if (yg_ui_span_is_entry(&cols, &p->entries, r))
+    if (yg_ui_span_is_entry(&cols, r))
         yg_bits_set(p->bits, r);
     return YG_OK;
 }
@@ -526,7 +524,6 @@ static void answer(struct yg_http_request *take_req, bool single,
     for (uint32_t i = 0; i < p->count; i++)
         yg_map_fini(&p->fields[i]->values);
     yg_map_fini(&p->index);
-    yg_ui_entries_fini(&p->entries);
     if (rc == YG_OK) {
         yg_ui_reply(take_req, &out);
         return;

@@ -48,7 +48,6 @@ struct fleet {
     uint32_t count;
     uint32_t cap;
     struct item all;
-    struct yg_ui_entries entries; // of the block under way
     bool partial;
 };
 
@@ -122,9 +121,8 @@ static yg_rc add_block(void *ctx, struct yg_block *b, const uint64_t *rows, stru
     struct fleet *f = ctx;
     struct yg_ui_span_cols cols;
     YG_TRY(yg_ui_span_cols_open(b, &cols, err));
-    yg_ui_entries_index(&f->entries, b, &cols);
     YG_EACH_ROW(r, b, rows) {
-        if (!yg_ui_span_is_entry(&cols, &f->entries, r))
+        if (!yg_ui_span_is_entry(&cols, r))
             continue;
         struct yg_trace_span span;
         yg_ui_span_of_row(&cols, r, &span);
@@ -329,7 +327,6 @@ void yg_ui_fleet(struct yg_http_request *take_req) {
         item_fini(f->items[i]);
     item_fini(&f->all);
     yg_map_fini(&f->index);
-    yg_ui_entries_fini(&f->entries);
     if (rc == YG_OK) {
         yg_ui_reply(take_req, &out);
         return;

@@ -28,6 +28,7 @@ yg_rc yg_ui_span_cols_open(struct yg_block *b, struct yg_ui_span_cols *ret_cols,
         {YG_COL_LINKS, &c->links},
         {YG_COL_SPAN_EVENTS, &c->events},
         {YG_COL_TRACE_ID, &c->trace_id},
+        {YG_COL_TOP_LEVEL, &c->top_level},
         {"@span.kind", &c->kind},
         {"@cold_start", &c->cold},
         {"@_inferred_span.tag_source", &c->inferred},
@@ -111,39 +112,6 @@ bool yg_ui_span_copy_strings(struct yg_trace_span *span, struct yg_map *pool,
            pooled(&span->env, pool, arena);
 }
 
-// Without its parent at hand a span counts as an entry when it says itself that it serves somebody.
-static bool serves(const struct yg_ui_span_cols *cols, uint32_t row) {
-    static const char *const kinds[] = {"server", "consumer", NULL};
-    static const char *const types[] = {"web", "serverless", "worker", "queue", NULL};
-    yg_str kind = yg_ui_col_str(&cols->kind, row);
-    if (kind.len > 0)
-        return one_of(kind, kinds);
-    return one_of(yg_ui_col_str(&cols->type, row), types);
-}
-
-// Every row of the block, whether it is in the range or not: a parent may lie before it.
-void yg_ui_entries_index(struct yg_ui_entries *e, const struct yg_block *b,
-                         const struct yg_ui_span_cols *cols) {
-    yg_ui_entries_fini(e);
-    e->rows_of = YG_MAP(YG_MEM_QUERY, false);
-    for (uint32_t r = 0; r < b->row_count; r++) {
-        e->ids[r] = (uint64_t)yg_ui_col_i64(&cols->span_id, r, 0);
-        *yg_map_put(&e->rows_of, yg_str_n((const char *)&e->ids[r], 8), NULL) = r + 1;
-    }
-}
-
-void yg_ui_entries_fini(struct yg_ui_entries *e) {
-    yg_map_fini(&e->rows_of);
-}
-
-bool yg_ui_span_is_entry(const struct yg_ui_span_cols *cols, const struct yg_ui_entries *e,
-                         uint32_t row) {
-    int64_t parent_id = yg_ui_col_i64(&cols->parent_id, row, 0);
-    if (parent_id == 0)
-        return true;
-    const uint64_t *parent = yg_map_get(&e->rows_of, yg_str_n((const char *)&parent_id, 8));
-    if (parent == NULL)
-        return serves(cols, row);
-    return !yg_str_eq(yg_ui_col_str(&cols->service, (uint32_t)*parent - 1),
-                      yg_ui_col_str(&cols->service, row));
+bool yg_ui_span_is_entry(const struct yg_ui_span_cols *cols, uint32_t row) {
+    return yg_ui_col_true(&cols->top_level, row);
 }

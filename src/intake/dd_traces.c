@@ -310,8 +310,7 @@ static yg_rc read_spans(struct yg_spans *s, struct yg_mp *r, const struct defaul
     yg_spans_chunk(s);
     for (uint32_t i = 0; i < count; i++)
         YG_TRY(read_span(s, r, d, err));
-    yg_spans_chunk_end(s);
-    return YG_OK;
+    return yg_spans_chunk_end(s, err);
 }
 
 static yg_rc at_end(const struct yg_mp *r, struct yg_err *err) {

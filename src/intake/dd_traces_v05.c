@@ -113,7 +113,7 @@ static yg_rc read_traces(struct v05 *v, struct yg_err *err) {
         yg_spans_chunk(&v->spans);
         for (uint32_t k = 0; k < spans; k++)
             YG_TRY(read_span(v, err));
-        yg_spans_chunk_end(&v->spans);
+        YG_TRY(yg_spans_chunk_end(&v->spans, err));
     }
     return YG_OK;
 }

@@ -4,13 +4,27 @@
 // The 128-bit trace id: the low half is in every span, the high half ("_dd.p.tid", 16 hex digits)
 // in one span of the chunk only, often not the first. So rows get the low half as they come and
 // yg_spans_chunk_end writes the high half into all rows of the chunk.
-// Source: DataDog/datadog-agent pkg/proto/pbgo/trace/idx/span.go (promoted tags)
+//
+// Service entries ("_top_level"): where the tracer marks them itself (metric _dd.top_level) its
+// word counts for the chunk; else a span is one when its parent is not in the chunk or is of
+// another service. Source: DataDog/datadog-agent pkg/proto/pbgo/trace/idx/span.go (promoted tags),
+// pkg/trace/traceutil/span.go (top level)
 #include "intake/spans.h"
+
+#include "base/hash.h"
 
 #define STRUCT_BYTES_MAX (10u << 20) // a meta_struct value as JSON, and a span's links or events
 #define KEY_BYTES_MAX 1000u
 
-enum special { KEY_PLAIN, KEY_ENV, KEY_TID, KEY_HOSTNAME, KEY_LINKS, KEY_EVENTS };
+enum special {
+    KEY_PLAIN,
+    KEY_ENV,
+    KEY_TID,
+    KEY_HOSTNAME,
+    KEY_LINKS,
+    KEY_EVENTS,
+    KEY_TOP_LEVEL,
+};
 
 yg_rc yg_spans_init(struct yg_spans *s, struct yg_batch *b, struct yg_intake_tally *t,
                     struct yg_err *err) {
@@ -34,6 +48,7 @@ yg_rc yg_spans_init(struct yg_spans *s, struct yg_batch *b, struct yg_intake_tal
         {YG_STR(YG_COL_OPERATION), YG_T_STR, &s->operation},
         {YG_STR(YG_COL_RESOURCE), YG_T_STR, &s->resource},
         {YG_STR(YG_COL_STATUS), YG_T_STR, &s->status},
+        {YG_STR(YG_COL_TOP_LEVEL), YG_T_BOOL, &s->top_level},
     };
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         YG_TRY(yg_batch_col(b, columns[i].name, columns[i].type, columns[i].col, err));
@@ -49,6 +64,7 @@ void yg_spans_fini(struct yg_spans *s) {
 void yg_spans_chunk(struct yg_spans *s) {
     s->chunk_first_row = s->b->row_count;
     s->trace_high = 0;
+    s->marked_count = 0;
 }
 
 yg_rc yg_spans_open(struct yg_spans *s, struct yg_err *err) {
@@ -71,6 +87,7 @@ static enum special special_of(yg_str name) {
         {YG_STR_INIT("_dd.hostname"), KEY_HOSTNAME},
         {YG_STR_INIT("_dd.span_links"), KEY_LINKS},
         {YG_STR_INIT("events"), KEY_EVENTS},
+        {YG_STR_INIT("_dd.top_level"), KEY_TOP_LEVEL},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (yg_str_eq(name, known[i].name))
@@ -163,6 +180,7 @@ yg_rc yg_spans_meta_key(struct yg_spans *s, struct yg_span_key *key, yg_str valu
         if (yg_spans_events_text(s, value))
             return YG_OK;
         break;
+    case KEY_TOP_LEVEL: // counts as a metric only
     case KEY_PLAIN:
         break;
     }
@@ -173,6 +191,8 @@ yg_rc yg_spans_metric_key(struct yg_spans *s, struct yg_span_key *key, double va
                           struct yg_err *err) {
     if (key->name.len == 0)
         return YG_OK;
+    if (key->special == KEY_TOP_LEVEL)
+        s->row.top_level = value > 0;
     if (key->f64_col == UINT32_MAX)
         YG_TRY(attribute_col(s, key->name, YG_T_F64, &key->f64_col, err));
     return key->f64_col == UINT32_MAX ? YG_OK : yg_batch_put_f64(s->b, key->f64_col, value, err);
@@ -258,14 +278,70 @@ yg_rc yg_spans_close(struct yg_spans *s, struct yg_err *err) {
     YG_TRY(put_optional(s, YG_COL_HOST, row->host, err));
     YG_TRY(close_list(s, &s->links, YG_COL_LINKS, err));
     YG_TRY(close_list(s, &s->events, YG_COL_SPAN_EVENTS, err));
+    if (row->top_level) {
+        if (!YG_ARENA_GROW(b->arena, s->marked, s->marked_count, s->marked_cap))
+            return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+        s->marked[s->marked_count++] = b->row_count - 1;
+    }
     s->tally->taken++;
     return YG_OK;
 }
 
-void yg_spans_chunk_end(struct yg_spans *s) {
-    if (s->trace_high == 0)
-        return;
-    struct yg_batch_col *ids = &s->b->cols[s->trace_id]; // every row has one: value k is row k
-    for (uint32_t row = s->chunk_first_row; row < s->b->row_count; row++)
-        ids->ids[row].hi = s->trace_high;
+// ------------------------------------------------------------ the end of a chunk
+
+static yg_rc mark_entry(struct yg_spans *s, uint32_t row, struct yg_err *err) {
+    uint32_t rows = s->b->row_count;
+    s->b->row_count = row + 1; // a value is set for the row opened last
+    yg_rc rc = yg_batch_put_i64(s->b, s->top_level, true, err);
+    s->b->row_count = rows;
+    return rc;
+}
+
+// Rows of the chunk by span id: open addressing, row + 1, 0 = free. NULL without memory.
+static uint32_t *rows_by_id(struct yg_spans *s, const int64_t *ids, uint32_t *ret_mask) {
+    uint32_t first = s->chunk_first_row, end = s->b->row_count, cap = 16;
+    while (cap < 2 * (end - first))
+        cap *= 2;
+    uint32_t *slots = YG_NEW_N(s->b->arena, uint32_t, cap);
+    for (uint32_t row = first; slots && row < end; row++) {
+        uint32_t at = (uint32_t)yg_hash_u64((uint64_t)ids[row]) & (cap - 1);
+        while (slots[at] != 0)
+            at = (at + 1) & (cap - 1);
+        slots[at] = row + 1;
+    }
+    *ret_mask = cap - 1;
+    return slots;
+}
+
+// Every row has span id, parent id and service: value k is row k.
+static yg_rc find_entries(struct yg_spans *s, struct yg_err *err) {
+    const int64_t *ids = s->b->cols[s->span_id].i64;
+    const int64_t *parents = s->b->cols[s->parent_id].i64;
+    uint32_t mask;
+    const uint32_t *slots = rows_by_id(s, ids, &mask);
+    if (slots == NULL)
+        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+    for (uint32_t row = s->chunk_first_row; row < s->b->row_count; row++) {
+        uint32_t at = (uint32_t)yg_hash_u64((uint64_t)parents[row]) & mask;
+        while (slots[at] != 0 && ids[slots[at] - 1] != parents[row])
+            at = (at + 1) & mask;
+        const struct yg_batch_col *services = &s->b->cols[s->service];
+        bool inside =
+            parents[row] != 0 && slots[at] != 0 &&
+            yg_str_eq(yg_batch_col_str(services, row), yg_batch_col_str(services, slots[at] - 1));
+        if (!inside)
+            YG_TRY(mark_entry(s, row, err));
+    }
+    return YG_OK;
+}
+
+yg_rc yg_spans_chunk_end(struct yg_spans *s, struct yg_err *err) {
+    if (s->b->row_count == s->chunk_first_row)
+        return YG_OK;
+    struct yg_batch_col *trace_ids = &s->b->cols[s->trace_id]; // value k is row k here, too
+    for (uint32_t row = s->chunk_first_row; s->trace_high && row < s->b->row_count; row++)
+        trace_ids->ids[row].hi = s->trace_high;
+    for (uint32_t i = 0; i < s->marked_count; i++)
+        YG_TRY(mark_entry(s, s->marked[i], err));
+    return s->marked_count > 0 ? YG_OK : find_entries(s, err);
 }

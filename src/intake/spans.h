@@ -21,6 +21,7 @@ struct yg_span {
     yg_str service, name, resource, type, env, host;
     uint64_t trace_id, span_id, parent_id;
     int64_t start, duration, error;
+    bool top_level; // the tracer says so
 };
 
 struct yg_spans {
@@ -28,9 +29,12 @@ struct yg_spans {
     struct yg_intake_tally *tally;
     struct yg_span row; // the open span's scalars
     // Columns that every span has.
-    uint32_t time, trace_id, span_id, parent_id, duration, service, operation, resource, status;
+    uint32_t time, trace_id, span_id, parent_id, duration, service, operation, resource, status,
+        top_level;
     uint32_t chunk_first_row;
     uint64_t trace_high; // of the open chunk; from _dd.p.tid of any of its spans
+    uint32_t *marked;    // rows of the open chunk that the tracer marked as service entries
+    uint32_t marked_count, marked_cap;
     struct yg_span_key keys[YG_SPAN_KEYS];
     struct yg_buf links; // JSON arrays of the open span; closed when it ends
     struct yg_buf events;
@@ -54,8 +58,8 @@ yg_rc yg_spans_metric_key(struct yg_spans *s, struct yg_span_key *key, double va
                           struct yg_err *err) YG_MUST_USE;
 yg_rc yg_spans_json(struct yg_spans *s, yg_str key, yg_str json, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_spans_close(struct yg_spans *s, struct yg_err *err) YG_MUST_USE;
-// After the chunk's last span: writes the high halves of its trace ids.
-void yg_spans_chunk_end(struct yg_spans *s);
+// After the chunk's last span: writes the high halves of its trace ids and marks service entries.
+yg_rc yg_spans_chunk_end(struct yg_spans *s, struct yg_err *err) YG_MUST_USE;
 // Reads native links and events (msgpack arrays of maps) of the open span.
 yg_rc yg_spans_links(struct yg_spans *s, struct yg_mp *r, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_spans_events(struct yg_spans *s, struct yg_mp *r, struct yg_err *err) YG_MUST_USE;
