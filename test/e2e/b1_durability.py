@@ -131,7 +131,7 @@ def test_kill_9_loses_and_doubles_nothing(make_yagura):
 
 @pytest.mark.soak
 def test_kill_9_many_times(make_yagura):
-    kill_loop(make_yagura, rounds=60, longest_s=3.0)
+    kill_loop(make_yagura, rounds=40, longest_s=2.0)
 
 
 def test_kill_9_right_after_the_first_answer(make_yagura):
@@ -237,6 +237,46 @@ def test_torn_tail_of_the_log_is_cut(make_yagura):
     eventually(lambda: len(node.search_logs("service:torn")) == 101)
     node.restart()
     assert len(node.search_logs("service:torn")) == 101
+
+
+def test_start_over_a_log_of_many_small_frames(make_yagura):
+    """More small requests than memory holds as batches: the start makes room while it reads them back."""
+    node = make_yagura("--memory-limit", "128MiB", program=os.environ.get("YAGURA_RELEASE_BIN"))
+    frames, clients = 6_000, 4
+    host, port = node.api.rsplit(":", 1)
+    refused = []
+
+    def client(first):
+        conn = http.client.HTTPConnection(host, int(port), timeout=60)
+        for n in range(first, frames, clients):
+            body = json.dumps([{"message": f"small {n}", "service": "small", "n": n, f"attr{n % 50}": "v"}])
+            while True:
+                conn.request("POST", "/api/v2/logs", body, {"DD-API-KEY": API_KEY, "Content-Type": "application/json"})
+                answer = conn.getresponse()
+                answer.read()
+                if answer.status == 202:
+                    break
+                refused.append(answer.status)           # full for the moment: an honest client comes again
+                time.sleep(0.2)
+        conn.close()
+    threads = [threading.Thread(target=client, args=(c,)) for c in range(clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert set(refused) <= {429, 503} and len(refused) < frames / 10, collections.Counter(refused)
+    node.kill9()
+    node.start()
+
+    def stored():
+        res = node.post("/api/v2/logs/analytics/aggregate", {
+            "filter": {"query": "service:small", "from": "now-1h", "to": "now+1h"},
+            "compute": [{"aggregation": "count"}, {"aggregation": "sum", "metric": "@n"}]})
+        assert res.status == 200, res
+        return res.json["data"]["buckets"][0]["computes"]
+    assert stored() == {"c0": frames, "c1": frames * (frames - 1) // 2}
+    node.restart()
+    assert stored() == {"c0": frames, "c1": frames * (frames - 1) // 2}
 
 
 @pytest.mark.soak
