@@ -127,7 +127,7 @@ struct yg_store {
     _Atomic uint64_t next_memory_id;
     _Atomic uint64_t memory_bytes;         // builders and memory segments
     _Atomic int64_t oldest_memory_mono_ns; // 0 = nothing
-    _Atomic uint64_t wal_bytes_flushed; // of the log after the last flush
+    _Atomic uint64_t wal_bytes_flushed;    // of the log after the last flush
     _Atomic bool disk_full;
     _Atomic uint64_t damaged;
     _Atomic int64_t last_row_ns[YG_TRACK_COUNT];
