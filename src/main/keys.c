@@ -172,7 +172,7 @@ static int run_stopped(const struct key_command *c, struct yg_buf *out) {
 // ------------------------------------------------------------ command line
 
 static bool parse_command(int argc, char *const *argv, struct key_command *c) {
-    *c = (struct key_command){.name = "", .id = "", .data = getenv("YAGURA_DATA")};
+    *c = (struct key_command){.name = "unnamed", .id = "", .data = getenv("YAGURA_DATA")};
     if (c->data == NULL)
         c->data = "./data";
     if (argc < 1)

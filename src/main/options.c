@@ -338,6 +338,15 @@ static void read_environment(struct yg_options *o, bool said[OPTION_COUNT], stru
     }
 }
 
+// The first start's keys have no flag, so that they stand in no list of processes.
+static void check_first_key(const char *variable, size_t digits, struct yg_buf *faults) {
+    const char *value = getenv(variable);
+    if (value == NULL || value[0] == 0)
+        return;
+    if (strlen(value) != digits || strspn(value, "0123456789abcdef") != digits)
+        yg_buf_printf(faults, "%s: must be %zu lower-case hex digits\n", variable, digits);
+}
+
 yg_rc yg_options_read(int argc, char *const *argv, struct yg_buf *faults,
                       struct yg_options *ret_options) {
     struct yg_options *o = ret_options;
@@ -350,6 +359,8 @@ yg_rc yg_options_read(int argc, char *const *argv, struct yg_buf *faults,
     bool said[OPTION_COUNT] = {false};
     read_flags(argc, argv, o, said, faults);
     read_environment(o, said, faults);
+    check_first_key("YAGURA_API_KEY", 32, faults);
+    check_first_key("YAGURA_APP_KEY", 40, faults);
     if (o->config) {
         struct file_reader r = {
             .path = o->config, .options = o, .faults = faults, .overridden = said};

@@ -88,6 +88,9 @@ def test_check_config(stopped, tmp_path):
     assert f"{bad.name}:5" in said, "every fault is named, not only the first"
     assert run(stopped, "check-config", "--config", str(tmp_path / "none.yaml")).returncode == 2
     assert run(stopped, "check-config", env={"YAGURA_WAL_SYNC": "sometimes"}).returncode == 2
+    for command in ("check-config", "serve"):
+        res = run(stopped, command, env={"YAGURA_API_KEY": "too short"})
+        assert res.returncode == 2 and "YAGURA_API_KEY" in res.stderr + res.stdout, res
 
 
 def test_flags_win_over_environment_over_file(make_yagura, tmp_path):
@@ -199,6 +202,8 @@ def test_keys_create_list_revoke(make_yagura, running):
     listed = run(node, "key", "list", *data)
     assert listed.returncode == 0 and "ci" in listed.stdout, listed
     assert key[0] not in listed.stdout and API_KEY not in listed.stdout and APP_KEY not in listed.stdout, "values stay secret"
+    unnamed = run(node, "key", "create", *data)
+    assert unnamed.returncode == 0 and re.search(r"\b[0-9a-f]{32}\b", unnamed.stdout), "the name may be left out"
     if not running:
         node.start()
     use = {"DD-API-KEY": key[0], "Content-Type": "application/json"}
