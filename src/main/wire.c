@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/counter.h"
 #include "main/keys.h"
 
 // Shares of --memory-limit, in sixteenths (engine.md §6): what a room may hold before it refuses.
@@ -106,6 +107,15 @@ static void agent_not_found(struct yg_http_request *take_req) {
     yg_http_reply_text(take_req, status, "text/plain; charset=utf-8",
                        status == 405 ? YG_STR("method not allowed\n")
                                      : YG_STR("404 page not found\n"));
+}
+
+// Before the pipeline is there (and while it ends) datagrams are dropped and counted, as UDP may.
+static void on_datagram(void *ctx, yg_str datagram) {
+    struct yg_wire *w = ctx;
+    if (atomic_load_explicit(&w->api.ready, memory_order_acquire))
+        yg_intake_dogstatsd(&w->intake, datagram);
+    else
+        yg_counter_add(w->datagrams_early, 1);
 }
 
 static yg_rc listen_api(struct yg_wire *w, const struct yg_options *o, struct yg_err *err) {
@@ -215,10 +225,8 @@ yg_rc yg_wire_listen(struct yg_wire *w, const struct yg_options *o, struct yg_er
     YG_TRY(listen_api(w, o, err));
     YG_TRY(listen_agent(w, o, err));
     YG_TRY(listen_admin(w, o, err));
-    // DogStatsD datagrams need the pipeline: the socket is bound now, datagrams before ready are
-    // dropped and counted.
-    YG_TRY(yg_udp_create(w->loop, o->listen_dogstatsd, yg_intake_dogstatsd, &w->intake,
-                         &w->dogstatsd, err));
+    w->datagrams_early = yg_counter_get(YG_COUNTER, "yagura.dogstatsd.early_datagrams", "");
+    YG_TRY(yg_udp_create(w->loop, o->listen_dogstatsd, on_datagram, w, &w->dogstatsd, err));
     snprintf(w->api.dogstatsd_address, sizeof(w->api.dogstatsd_address), "%s",
              yg_udp_address(w->dogstatsd));
     make_public_url(w, o);

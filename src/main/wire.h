@@ -19,6 +19,7 @@ struct yg_wire {
     struct yg_http_server *agent_socket_server;
     struct yg_http_server *admin_server;
     struct yg_udp *dogstatsd;
+    struct yg_counter *datagrams_early;
     struct yg_meta *meta;
     struct yg_store *store;
     struct yg_pipeline *pipeline;
