@@ -5,4 +5,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 python=$(python3 tools/run_tests.py --environment)
+"$python" -m pip install --quiet --disable-pip-version-check -r test/conformance/requirements.txt
 YAGURA_BIN=${YAGURA_BIN:-$PWD/build/yagura} exec "$python" -m pytest test/conformance -q -rs
