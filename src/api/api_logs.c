@@ -37,6 +37,7 @@ static void list_events(struct yg_http_request *take_req) {
 const struct yg_route yg_api_logs_routes[] = {
     {YG_POST, "/api/v2/logs/events/search", YG_API_BODY_MAX, YG_ACCESS_FULL, search},
     {YG_GET, "/api/v2/logs/events", 0, YG_ACCESS_FULL, list},
+    {YG_GET, "/api/v2/logs/events/search", 0, YG_ACCESS_FULL, list},
     {YG_POST, "/api/v2/logs/analytics/aggregate", YG_API_BODY_MAX, YG_ACCESS_FULL, aggregate},
     {YG_POST, "/api/v2/events/search", YG_API_BODY_MAX, YG_ACCESS_FULL, search_events},
     {YG_GET, "/api/v2/events", 0, YG_ACCESS_FULL, list_events},

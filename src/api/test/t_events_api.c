@@ -312,6 +312,13 @@ static void test_next_link(void **state) {
         yg_json_i64_or(yg_json_path(yg_json_get(root, "data")->child, "attributes.attributes.n"),
                        -1),
         4);
+    // The search's own path takes the same parameters.
+    size_t question = yg_str_find_char(next, '?', 0);
+    yg_str same = yg_arena_printf(arena, "/api/v2/logs/events/search%.*s",
+                                  YG_STR_FMT(yg_str_sub(next, question, next.len)));
+    root = ask("GET", yg_arena_cstr(arena, same), "", &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(yg_json_get(root, "data")->count, 5);
 }
 
 static void test_log_defaults(void **state) {
