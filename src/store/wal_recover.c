@@ -280,7 +280,7 @@ yg_rc yg_wal_recover(const char *dir, const char *aside_dir, uint64_t above_sequ
     for (uint32_t i = 0; i < count && rc == YG_OK; i++) {
         r.last = i + 1 == count;
         r.bound = r.last ? UINT64_MAX : names[i + 1].first_sequence;
-        r.expected = names[i].first_sequence;
+        r.expected = names[i].first_sequence ? names[i].first_sequence : 1; // numbers begin at 1
         rc = read_file(&r, &names[i], err);
         if (r.expected > rec.next_sequence)
             rec.next_sequence = r.expected;
