@@ -288,12 +288,20 @@ void yg_store_retain(struct yg_store *store) {
     unload_idle(store);
 }
 
+int64_t yg_store_disk_reserve(int64_t total_bytes, double ratio) {
+    int64_t share = (int64_t)((double)total_bytes * ratio);
+    int64_t logs = 2 * (int64_t)YG_WAL_FILE_BYTES; // on a small disk two log files are more
+    if (logs > total_bytes / 4)
+        logs = total_bytes / 4;
+    return share > logs ? share : logs;
+}
+
 void yg_store_check_disk(struct yg_store *store) {
     int64_t free_bytes, total_bytes;
     struct yg_err err = {0};
     if (yg_file_free_bytes(store->dir, &free_bytes, &total_bytes, &err) != YG_OK)
         return; // what cannot be asked does not stop intake
-    bool full = (double)free_bytes < (double)total_bytes * store->o.disk_reserve_ratio;
+    bool full = free_bytes < yg_store_disk_reserve(total_bytes, store->o.disk_reserve_ratio);
     bool was = atomic_exchange(&store->disk_full, full);
     if (full != was)
         yg_log(full ? YG_LOG_ERROR : YG_LOG_INFO, "store",

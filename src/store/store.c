@@ -62,8 +62,7 @@ static void frame_done(void *ctx, struct yg_wal_item *take_item, yg_rc rc,
 
 static yg_rc admit(struct yg_store *store, struct yg_err *err) {
     if (atomic_load_explicit(&store->disk_full, memory_order_relaxed))
-        return yg_fail(err, YG_EBUSY, "the disk is full: less than %.1f %% of it is free",
-                       store->o.disk_reserve_ratio * 100);
+        return yg_fail(err, YG_EBUSY, "the disk is full: what is free is kept for recovery");
     uint64_t used = atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
     int64_t limit = yg_mem_limit(YG_MEM_STORE);
     bool room_full =

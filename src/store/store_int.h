@@ -186,6 +186,8 @@ void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32
 void yg_store_flush_if_due(struct yg_store *store);
 // retention.c
 void yg_store_retain(struct yg_store *store);
+// Free bytes below which intake waits: a share of the disk, at least room for the next log files.
+int64_t yg_store_disk_reserve(int64_t total_bytes, double ratio);
 void yg_store_check_disk(struct yg_store *store);
 
 // resend.c

@@ -166,6 +166,14 @@ static void whole_days_go_when_they_are_old(void **state) {
 
 // ------------------------------------------------------------ no room
 
+static void the_reserve_holds_the_next_log_files(void **state) {
+    (void)state;
+    const int64_t mib = 1 << 20;
+    assert_int_equal(yg_store_disk_reserve(1000000 * mib, 0.02), 20000 * mib);
+    assert_int_equal(yg_store_disk_reserve(1000 * mib, 0.02), 128 * mib); // two log files
+    assert_int_equal(yg_store_disk_reserve(200 * mib, 0.02), 50 * mib);   // a quarter at most
+}
+
 static void a_full_disk_refuses_and_recovers(void **state) {
     (void)state;
     struct fixture f = {0};
@@ -556,6 +564,7 @@ int main(void) {
         cmocka_unit_test(digests_survive_a_kill),
         cmocka_unit_test(digests_are_forgotten_after_fifteen_minutes),
         cmocka_unit_test(whole_days_go_when_they_are_old),
+        cmocka_unit_test(the_reserve_holds_the_next_log_files),
         cmocka_unit_test(a_full_disk_refuses_and_recovers),
         cmocka_unit_test(memory_that_cannot_be_written_refuses_and_loses_nothing),
         cmocka_unit_test(rows_of_a_failed_sync_are_not_there),
