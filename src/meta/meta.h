@@ -43,9 +43,7 @@ struct yg_key {
 };
 // In memory, any thread, constant time in the key's content.
 bool yg_meta_key_valid(struct yg_meta *m, enum yg_key_kind kind, yg_str value);
-// Makes a key; its value is returned once and stored only as a hash (and the first pair readable
-// for the page's copy-paste lines of a local set-up: kept encrypted-at-rest is not claimed; see
-// meta/README.md).
+// Makes a key; its value is returned once and stored only as a hash.
 yg_rc yg_meta_key_create(struct yg_meta *m, enum yg_key_kind kind, yg_str name, char ret_value[41],
                          struct yg_key *ret_key, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_meta_key_list(struct yg_meta *m, struct yg_arena *arena, struct yg_key **ret_keys,
