@@ -81,6 +81,13 @@ function StateBar({ m, s }: { m: Mon; s: MonitorState }): VNode {
   const sent = s.transitions.find((x) => x.to === s.overall_state)?.messages.filter((x) => x.state === 'sent') ?? [];
   const look = lookAt(m, worst?.group ?? '*');
   const next = s.next_at_ms ? Math.max(0, Math.round((s.next_at_ms - serverNow()) / 1000)) : null;
+  const facts = [
+    since ? `${t('since', { at: at(since) })} (${fmtAge(serverNow() - since)})` : '',
+    worst && worst.group !== '*' && s.groups.length > 1 ? worst.group : '',
+    sent.length
+      ? `${t('mon.told')} ${sent.map((x) => `${x.target} ${x.at_ms ? at(x.at_ms) : ''}`).join(', ')}`
+      : '',
+  ].filter(Boolean);
   return (
     <div class={`state k-${kind}`}>
       <span class={`st c-${kind} big`}>
@@ -93,16 +100,11 @@ function StateBar({ m, s }: { m: Mon; s: MonitorState }): VNode {
             <b>{fmtValue(worst.value)}</b>{' '}
             <span class="t2">
               {s.comparator} {fmtValue(limit)} {t('mon.over', { w: Math.round(s.window_s / 60) })}
+              {facts.length ? ' · ' : ''}
             </span>
           </>
         ) : null}
-        <span class="t2">
-          {since ? ` · ${t('since', { at: at(since) })} (${fmtAge(serverNow() - since)})` : ''}
-          {worst && worst.group !== '*' && s.groups.length > 1 ? ` · ${worst.group}` : ''}
-          {sent.length
-            ? ` · ${t('mon.told')} ${sent.map((x) => `${x.target} ${x.at_ms ? at(x.at_ms) : ''}`).join(', ')}`
-            : ''}
-        </span>
+        <span class="t2">{facts.join(' · ')}</span>
       </span>
       {next !== null ? <span class="t2 fs12 hide-narrow">{t('mon.next', { s: next })}</span> : null}
       <a class={`btn ${kind === 'error' || kind === 'warn' ? 'primary' : ''}`} href={look.href}>

@@ -290,6 +290,7 @@ function paintOver(
   ctx.save();
   ctx.font = font.replace('11px', `${11 * px}px`);
   ctx.textAlign = 'left';
+  ctx.textBaseline = 'alphabetic'; // the axes leave theirs behind
   ctx.lineJoin = 'round';
   for (const th of thresholds) {
     const y = u.valToPos(th.value, 'y', true);
