@@ -305,6 +305,7 @@ def test_time_by_keys_and_by_words(visit, mock):
 
 def test_asking_again_keeps_place_and_selection(visit, mock):
     v = visit(mock, "/logs")
+    v.page.wait_for_selector("#log-3")
     v.key("j", "j", "j")
     v.page.wait_for_selector("#log-2.is-cur")
     asked = []

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keyboard: one table from which both the handler and the help sheet are made. Inactive in inputs and during composition.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 export interface Binding {
   /** As on the key cap: `j`, `?`, `g t`, `⇧E`, `Enter`, `Esc`. */
@@ -42,7 +42,8 @@ export function useKeys(bindings: Binding[]): void {
   ref.current = bindings;
   layer.current.length = 0;
   layer.current.push(...bindings);
-  useEffect(() => {
+  // Not after the paint: a key pressed as soon as the rows are seen must find its binding.
+  useLayoutEffect(() => {
     const mine = layer.current;
     layers.push(mine);
     return () => void layers.splice(layers.indexOf(mine), 1);
