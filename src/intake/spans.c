@@ -5,9 +5,11 @@
 // in one span of the chunk only, often not the first. So rows get the low half as they come and
 // yg_spans_chunk_end writes the high half into all rows of the chunk.
 //
-// Service entries ("_top_level"): where the tracer marks them itself (metric _dd.top_level) its
-// word counts for the chunk; else a span is one when its parent is not in the chunk or is of
-// another service. Source: DataDog/datadog-agent pkg/proto/pbgo/trace/idx/span.go (promoted tags),
+// Service entries ("_top_level"): a root, a span that the tracer marks (metric _dd.top_level), and
+// a span whose parent in the chunk is of another service. A parent outside the chunk makes an entry
+// only where the tracer marked nothing: some mark every entry, some the roots alone, some none.
+//
+// Source: DataDog/datadog-agent pkg/proto/pbgo/trace/idx/span.go (promoted tags) and
 // pkg/trace/traceutil/span.go (top level)
 #include "intake/spans.h"
 
@@ -297,39 +299,63 @@ static yg_rc mark_entry(struct yg_spans *s, uint32_t row, struct yg_err *err) {
     return rc;
 }
 
-// Rows of the chunk by span id: open addressing, row + 1, 0 = free. NULL without memory.
+// Seeded: ids come from outside.
+static uint32_t slot_of(int64_t id, uint32_t mask) {
+    return (uint32_t)yg_hash(&id, sizeof(id)) & mask;
+}
+
+// Rows of the chunk by span id: open addressing, row + 1, 0 = free; of equal ids the first row.
+// NULL without memory.
 static uint32_t *rows_by_id(struct yg_spans *s, const int64_t *ids, uint32_t *ret_mask) {
     uint32_t first = s->chunk_first_row, end = s->b->row_count, cap = 16;
     while (cap < 2 * (end - first))
         cap *= 2;
     uint32_t *slots = YG_NEW_N(s->b->arena, uint32_t, cap);
     for (uint32_t row = first; slots && row < end; row++) {
-        uint32_t at = (uint32_t)yg_hash_u64((uint64_t)ids[row]) & (cap - 1);
-        while (slots[at] != 0)
+        uint32_t at = slot_of(ids[row], cap - 1);
+        while (slots[at] != 0 && ids[slots[at] - 1] != ids[row])
             at = (at + 1) & (cap - 1);
-        slots[at] = row + 1;
+        if (slots[at] == 0)
+            slots[at] = row + 1;
     }
     *ret_mask = cap - 1;
     return slots;
 }
 
+enum parent_place { PARENT_NONE, PARENT_OUTSIDE, PARENT_OTHER_SERVICE, PARENT_SAME_SERVICE };
+
 // Every row has span id, parent id and service: value k is row k.
-static yg_rc find_entries(struct yg_spans *s, struct yg_err *err) {
+static enum parent_place place_of_parent(const struct yg_spans *s, uint32_t row,
+                                         const uint32_t *slots, uint32_t mask) {
     const int64_t *ids = s->b->cols[s->span_id].i64;
-    const int64_t *parents = s->b->cols[s->parent_id].i64;
-    uint32_t mask;
-    const uint32_t *slots = rows_by_id(s, ids, &mask);
+    int64_t parent = s->b->cols[s->parent_id].i64[row];
+    const struct yg_batch_col *services = &s->b->cols[s->service];
+    if (parent == 0)
+        return PARENT_NONE;
+    uint32_t at = slot_of(parent, mask);
+    while (slots[at] != 0 && ids[slots[at] - 1] != parent)
+        at = (at + 1) & mask;
+    if (slots[at] == 0)
+        return PARENT_OUTSIDE;
+    bool same =
+        yg_str_eq(yg_batch_col_str(services, row), yg_batch_col_str(services, slots[at] - 1));
+    return same ? PARENT_SAME_SERVICE : PARENT_OTHER_SERVICE;
+}
+
+static yg_rc mark_entries(struct yg_spans *s, struct yg_err *err) {
+    uint32_t mask, m = 0;
+    const uint32_t *slots = rows_by_id(s, s->b->cols[s->span_id].i64, &mask);
     if (slots == NULL)
         return yg_fail(err, YG_ENOMEM, "batch memory is used up");
     for (uint32_t row = s->chunk_first_row; row < s->b->row_count; row++) {
-        uint32_t at = (uint32_t)yg_hash_u64((uint64_t)parents[row]) & mask;
-        while (slots[at] != 0 && ids[slots[at] - 1] != parents[row])
-            at = (at + 1) & mask;
-        const struct yg_batch_col *services = &s->b->cols[s->service];
-        bool inside =
-            parents[row] != 0 && slots[at] != 0 &&
-            yg_str_eq(yg_batch_col_str(services, row), yg_batch_col_str(services, slots[at] - 1));
-        if (!inside)
+        enum parent_place place = place_of_parent(s, row, slots, mask);
+        bool entry = place == PARENT_NONE || place == PARENT_OTHER_SERVICE ||
+                     (place == PARENT_OUTSIDE && s->marked_count == 0);
+        if (m < s->marked_count && s->marked[m] == row) { // rows ascend
+            entry = true;
+            m++;
+        }
+        if (entry)
             YG_TRY(mark_entry(s, row, err));
     }
     return YG_OK;
@@ -341,7 +367,5 @@ yg_rc yg_spans_chunk_end(struct yg_spans *s, struct yg_err *err) {
     struct yg_batch_col *trace_ids = &s->b->cols[s->trace_id]; // value k is row k here, too
     for (uint32_t row = s->chunk_first_row; s->trace_high && row < s->b->row_count; row++)
         trace_ids->ids[row].hi = s->trace_high;
-    for (uint32_t i = 0; i < s->marked_count; i++)
-        YG_TRY(mark_entry(s, s->marked[i], err));
-    return s->marked_count > 0 ? YG_OK : find_entries(s, err);
+    return mark_entries(s, err);
 }

@@ -42,12 +42,12 @@ static void put_span(struct yg_buf *b, const struct span *s) {
 
 // Bit k of the result: span k of the one chunk is an entry.
 static unsigned entries_of(const struct span *spans, uint32_t count) {
-    struct yg_buf body = YG_BUF(YG_MEM_BASE, 1u << 20);
+    struct yg_buf body = YG_BUF(YG_MEM_BASE, 16u << 20);
     yg_mp_put_array(&body, 1);
     yg_mp_put_array(&body, count);
     for (uint32_t i = 0; i < count; i++)
         put_span(&body, &spans[i]);
-    struct yg_batch *b = yg_batch_create(YG_TRACK_SPANS, 1u << 20);
+    struct yg_batch *b = yg_batch_create(YG_TRACK_SPANS, 128u << 20);
     struct yg_intake_in in = {
         .body = yg_buf_str(&body), .form = YG_FORM_MSGPACK, .now_ns = 1795545001000000000};
     struct yg_intake_tally tally = {0};
@@ -58,7 +58,7 @@ static unsigned entries_of(const struct span *spans, uint32_t count) {
     for (uint32_t row = 0; row < b->row_count; row++) {
         struct yg_value v;
         if (marks && yg_batch_col_value(marks, row, &v) && v.i64)
-            bits |= 1u << row;
+            bits |= 1u << (row & 31);
     }
     yg_batch_destroy(b);
     yg_buf_fini(&body);
@@ -83,10 +83,18 @@ static void a_parent_elsewhere_makes_an_entry(void **state) {
     assert_int_equal(entries_of(spans, 2), 1);
 }
 
-static void the_tracers_own_marks_count(void **state) {
+// As tracers that mark every entry: a parent that was sent before is no entry.
+static void a_parent_elsewhere_is_inside_where_the_tracer_marks(void **state) {
     (void)state;
-    const struct span spans[] = {{2, 99, "web", -1}, {3, 2, "web", 1}, {4, 2, "db", 0}};
+    const struct span spans[] = {{2, 99, "web", -1}, {3, 2, "web", 1}, {4, 2, "web", 0}};
     assert_int_equal(entries_of(spans, 3), 2);
+}
+
+// As tracers that mark roots alone: another service is entered all the same.
+static void another_service_is_entered_beside_a_marked_root(void **state) {
+    (void)state;
+    const struct span spans[] = {{1, 0, "web", 1}, {2, 1, "web", -1}, {3, 2, "web-db", -1}};
+    assert_int_equal(entries_of(spans, 3), 1 | 4);
 }
 
 static void a_long_chunk(void **state) {
@@ -97,13 +105,26 @@ static void a_long_chunk(void **state) {
     assert_int_equal(entries_of(spans, 24), 1 | 1u << 12);
 }
 
+// One id a hundred thousand times costs no more than a hundred thousand ids.
+static void equal_ids_cost_no_more(void **state) {
+    (void)state;
+    const uint32_t count = 100000;
+    struct span *spans = yg_calloc(YG_MEM_BASE, count, sizeof(*spans));
+    for (uint32_t i = 0; i < count; i++)
+        spans[i] = (struct span){7, 7, "web", -1};
+    assert_int_equal(entries_of(spans, count), 0);
+    yg_free(YG_MEM_BASE, spans);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_root_is_an_entry_its_children_are_not),
         cmocka_unit_test(another_service_is_entered),
         cmocka_unit_test(a_parent_elsewhere_makes_an_entry),
-        cmocka_unit_test(the_tracers_own_marks_count),
+        cmocka_unit_test(a_parent_elsewhere_is_inside_where_the_tracer_marks),
+        cmocka_unit_test(another_service_is_entered_beside_a_marked_root),
         cmocka_unit_test(a_long_chunk),
+        cmocka_unit_test(equal_ids_cost_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
