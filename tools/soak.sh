@@ -19,5 +19,5 @@ for program in build/t_base_* build/t_model_* build/t_store_*; do
 done
 rm -f /tmp/yagura-soak.log
 python=$(python3 tools/run_tests.py --environment)
-YAGURA_BIN=$PWD/build/yagura "$python" -m pytest test/e2e -q -m soak || bad=1
+YAGURA_BIN=$PWD/build/yagura "$python" -m pytest test/e2e -q --soak -m soak || bad=1
 exit $bad
