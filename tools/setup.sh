@@ -34,9 +34,7 @@ for purpose in "$@"; do
         want "outbound HTTP" libcurl4-openssl-dev lib libcurl
         want "compression of segments" libzstd-dev lib libzstd
         want "gzip and deflate bodies" zlib1g-dev lib zlib
-        want "fast compression" liblz4-dev lib liblz4
         want "hashing" libxxhash-dev test -e /usr/include/xxhash.h
-        want "regular expressions" libpcre2-dev lib libpcre2-8
         want "configuration files" libyaml-dev lib yaml-0.1
         want "digests" libssl-dev lib openssl
         want "bundles the page" nodejs node18

@@ -161,9 +161,6 @@ yg_str yg_meta_org_id(struct yg_meta *m) {
 yg_str yg_meta_org_name(struct yg_meta *m) {
     return yg_str_c(m->org_name);
 }
-const struct yg_clock *yg_meta_clock(const struct yg_meta *m) {
-    return m->clock;
-}
 const struct yg_user *yg_meta_user(struct yg_meta *m) {
     return &m->user;
 }

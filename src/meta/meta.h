@@ -52,7 +52,6 @@ yg_rc yg_meta_key_revoke(struct yg_meta *m, yg_str id, struct yg_err *err) YG_MU
 // Organisation's public id and name for answers. In memory; borrow: until the meta closes.
 yg_str yg_meta_org_id(struct yg_meta *m);
 yg_str yg_meta_org_name(struct yg_meta *m);
-const struct yg_clock *yg_meta_clock(const struct yg_meta *m);
 
 #include "meta/objects.h"
 

@@ -234,24 +234,11 @@ yg_rc yg_column_add(struct yg_columns *cs, uint32_t col, const struct yg_column_
     return YG_OK;
 }
 
-yg_rc yg_column_add_str(struct yg_columns *cs, uint32_t col, uint32_t row, yg_str v,
-                        struct yg_err *err) {
-    struct yg_column_source src = {.type = cs->cols[col].type, .strs = &v};
-    return yg_column_add(cs, col, &src, NULL, &row, 1, err);
-}
-
 void yg_column_add_i64(struct yg_columns *cs, uint32_t col, uint32_t row, int64_t v) {
     struct yg_column *c = &cs->cols[col];
     YG_ASSERT(c->i64 != NULL && c->count < c->cap);
     c->rows[c->count] = row;
     c->i64[c->count++] = v;
-}
-
-void yg_column_add_id(struct yg_columns *cs, uint32_t col, uint32_t row, yg_id128 v) {
-    struct yg_column *c = &cs->cols[col];
-    YG_ASSERT(c->ids != NULL && c->count < c->cap);
-    c->rows[c->count] = row;
-    c->ids[c->count++] = v;
 }
 
 // ------------------------------------------------------------ parts of batches

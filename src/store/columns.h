@@ -71,10 +71,7 @@ yg_rc yg_column_add(struct yg_columns *cs, uint32_t col, const struct yg_column_
                     const uint32_t *sel, const uint32_t *rows, uint32_t n,
                     struct yg_err *err) YG_MUST_USE;
 // One value of a row (rows ascend from call to call).
-yg_rc yg_column_add_str(struct yg_columns *cs, uint32_t col, uint32_t row, yg_str v,
-                        struct yg_err *err) YG_MUST_USE;
 void yg_column_add_i64(struct yg_columns *cs, uint32_t col, uint32_t row, int64_t v);
-void yg_column_add_id(struct yg_columns *cs, uint32_t col, uint32_t row, yg_id128 v);
 
 static inline yg_str yg_column_str(const struct yg_column *c, uint32_t k) {
     return c->interned ? c->dict[c->codes[k]] : c->strs[k];

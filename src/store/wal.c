@@ -478,10 +478,3 @@ uint64_t yg_wal_file_bytes(struct yg_wal *w) {
     pthread_mutex_unlock(&w->lock);
     return bytes;
 }
-
-uint64_t yg_wal_next_sequence(struct yg_wal *w) {
-    pthread_mutex_lock(&w->lock);
-    uint64_t next = w->next_sequence;
-    pthread_mutex_unlock(&w->lock);
-    return next;
-}

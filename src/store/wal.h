@@ -109,7 +109,6 @@ void yg_wal_poke(struct yg_wal *wal); // delivered marks wait
 void yg_wal_release(struct yg_wal *wal, uint64_t sequence);
 uint64_t yg_wal_queue_bytes(struct yg_wal *wal);
 uint64_t yg_wal_file_bytes(struct yg_wal *wal); // used bytes of all files
-uint64_t yg_wal_next_sequence(struct yg_wal *wal);
 
 // ------------------------------------------------------------ recovery
 
