@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decodes chunks to present values. A damaged chunk is an error that names file, column, granule
 // and offset; nothing that a chunk says is believed before it was checked.
-#include "store/segment.h"
+#include "store/segment_encode.h"
 
 #include <zstd.h>
 
@@ -159,6 +159,15 @@ static yg_rc get_dict(const struct place *p, uint32_t stripe, uint32_t column,
 }
 
 // ------------------------------------------------------------ values
+
+// No column refers to others yet.
+yg_rc yg_segment_own_source(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                            uint32_t column, struct yg_arena *arena,
+                            struct yg_enc_own_source *ret_source, struct yg_err *err) {
+    (void)seg, (void)stripe, (void)granule, (void)column, (void)arena, (void)err;
+    *ret_source = (struct yg_enc_own_source){0};
+    return YG_OK;
+}
 
 struct decode {
     struct place at;

@@ -10,9 +10,9 @@
 
 #define CHUNK_BYTES_MAX ((size_t)1 << 31)
 
-void yg_encoder_init(struct yg_encoder *e, bool plain) {
-    *e = (struct yg_encoder){.raw = YG_BUF(YG_MEM_STORE, CHUNK_BYTES_MAX)};
-    if (!plain) {
+void yg_encoder_init(struct yg_encoder *e, enum yg_enc_level level) {
+    *e = (struct yg_encoder){.level = level, .raw = YG_BUF(YG_MEM_STORE, CHUNK_BYTES_MAX)};
+    if (level != YG_ENC_LEVEL_PLAIN) {
         e->zstd = ZSTD_createCCtx();
         YG_ASSERT(e->zstd != NULL);
     }

@@ -58,7 +58,7 @@ struct yg_seg_writer *yg_seg_writer_create(const struct yg_seg_writer_options *o
     w->index = YG_MAP(YG_MEM_STORE, false);
     w->sum.min_time_ns = INT64_MAX;
     w->sum.max_time_ns = INT64_MIN;
-    yg_encoder_init(&w->enc, options->plain);
+    yg_encoder_init(&w->enc, options->plain ? YG_ENC_LEVEL_PLAIN : YG_ENC_LEVEL_FILE);
     struct yg_seg_header head = {
         .magic = {'Y', 'G', 'S', 'G'},
         .version = YG_SEG_VERSION,
