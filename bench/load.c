@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Load generator: realistic spans, logs or points over the real wire protocols, deterministic by
-// seed.
+// Load generator: logs, spans or points of an invented fleet, the same rows for every server.
 //
-//   load spans|logs|points --address 127.0.0.1:8126 [--rows 1000000] [--batch 500] [--connections
-//   2] [--seed 1] [--key K]
-//        [--rate ROWS_PER_S]
+//   yagura-load logs   [--form json|flat]          /api/v2/logs, JSON lines
+//   yagura-load spans  [--form v04|v05|flat]       MessagePack of the tracers, JSON lines
+//   yagura-load points [--form json|protobuf]      /api/v2/series
+//     --address 127.0.0.1:PORT [--path P]  or  --out FILE (- is standard output)
+//     [--rows N] [--batch ROWS] [--connections N] [--seed N] [--rate ROWS_PER_S] [--key K]
+//     [--hours H] [--end-ms T] [--live] [--series N] [--points N] [--interval S] [--limit-s S]
 //
-// Spans: MessagePack v0.4, traces of 8 spans with about 25 attributes each. Logs: JSON arrays,
-// about 750 bytes and 20 attributes a line. Points: v2 series JSON over 50,000 series. Prints rows,
-// bytes and refused requests as JSON.
+// Rows lie between end-ms − hours and end-ms (now); --live gives every row the time at which it is
+// sent. --points: points of one series in a body. Prints rows, bytes and refused requests as JSON.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,251 +20,39 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "codec/json_write.h"
-#include "codec/msgpack.h"
-#include "codec/text.h"
+#include "gen.h"
 
-#define FUNCTIONS 500u
-#define SPANS_PER_TRACE 8u
-#define SERIES 50000u
-#define BODY_MAX (24u << 20)
+#define BODY_MAX (512u << 20)
 #define CONNECTIONS_MAX 16
+#define ATTEMPTS_MAX 5000
 
-enum what { SPANS, LOGS, POINTS };
+enum what { LOGS, SPANS, POINTS };
 
 struct plan {
     enum what what;
+    enum gen_form form;
+    enum gen_points_form points_form;
     struct sockaddr_in address;
-    uint64_t rows;
-    uint32_t batch;
-    uint32_t connections;
-    uint64_t seed;
-    uint64_t rate; // rows per second over all connections; 0 = as fast as it goes
-    const char *key;
+    const char *path, *key, *out;
+    struct gen gen;
+    uint64_t rows, rate;
+    uint32_t batch, connections, series, points, interval_s;
+    int64_t limit_ns; // stop sending after this long; 0 = when the rows are sent
+    double hours;
+    bool live;
 };
 
 struct sender {
     struct yg_thread thread;
     const struct plan *plan;
-    uint64_t state; // random
-    uint64_t rows_left;
+    uint32_t number;
     uint64_t sent_rows, sent_bytes, refused, resent;
+    int64_t start_ns, slowest_ns;
     int fd;
+    FILE *file;
 };
 
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static uint32_t below(uint64_t *state, uint32_t n) {
-    return (uint32_t)(next_random(state) % n);
-}
-
-// Durations spread over three decades, most of them short.
-static int64_t a_duration_ns(uint64_t *state) {
-    int64_t base = 200000 + (int64_t)(next_random(state) % 5000000);
-    return below(state, 50) == 0 ? base * 200 : base;
-}
-
-// ------------------------------------------------------------ spans
-
-static const char *const operations[] = {"aws.lambda", "aws.dynamodb", "http.request", "aws.sqs",
-                                         "express.request"};
-static const char *const tables[] = {"Orders",    "Customers", "Carts",
-                                     "Inventory", "Prices",    "Sessions"};
-static const char *const regions[] = {"ap-northeast-1", "us-east-1"};
-
-static void put_kv(struct yg_buf *b, const char *key, const char *value) {
-    yg_mp_put_str(b, yg_str_c(key));
-    yg_mp_put_str(b, yg_str_c(value));
-}
-
-static void put_meta(struct yg_buf *b, uint64_t *state, uint32_t function, uint32_t kind,
-                     const char *trace_hex) {
-    char text[160], version[16], id[40];
-    snprintf(version, sizeof(version), "%u", 40 + function % 7);
-    yg_mp_put_map(b, 18);
-    put_kv(b, "env", "prod");
-    put_kv(b, "version", version);
-    put_kv(b, "language", "javascript");
-    put_kv(b, "_dd.p.tid", trace_hex);
-    put_kv(b, "_dd.p.dm", "-1");
-    snprintf(id, sizeof(id), "%08x-0000-4000-8000-%012x", function, function * 7);
-    put_kv(b, "runtime-id", id);
-    snprintf(text, sizeof(text), "fn-%03u", function);
-    put_kv(b, "functionname", text);
-    snprintf(text, sizeof(text), "arn:aws:lambda:%s:123456789012:function:fn-%03u",
-             regions[function % 2], function);
-    put_kv(b, "function_arn", text);
-    snprintf(id, sizeof(id), "%016llx-%08x", (unsigned long long)next_random(state),
-             below(state, UINT32_MAX));
-    put_kv(b, "request_id", id);
-    put_kv(b, "region", regions[function % 2]);
-    put_kv(b, "span.kind", kind == 0 ? "server" : "client");
-    put_kv(b, "component", kind == 1 ? "aws-sdk" : "http");
-    put_kv(b, "http.method", below(state, 4) ? "GET" : "POST");
-    snprintf(text, sizeof(text), "https://api.example.com/v1/orders/%u?page=%u",
-             below(state, 100000), below(state, 9));
-    put_kv(b, "http.url", text);
-    put_kv(b, "http.status_code", below(state, 100) ? "200" : "500");
-    put_kv(b, "tablename", tables[below(state, 6)]);
-    snprintf(text, sizeof(text), "team-%u", function % 20);
-    put_kv(b, "team", text);
-    snprintf(text, sizeof(text), "user-%u", below(state, 40000));
-    put_kv(b, "usr.id", text);
-}
-
-static void put_span(struct yg_buf *b, uint64_t *state, uint64_t trace_id, uint64_t root_id,
-                     uint32_t position, int64_t start_ns, const char *trace_hex) {
-    uint32_t function = (uint32_t)(trace_id % FUNCTIONS), kind = position % 5;
-    char text[64];
-    yg_mp_put_map(b, 12);
-    yg_mp_put_str(b, YG_STR("trace_id"));
-    yg_mp_put_u64(b, trace_id);
-    yg_mp_put_str(b, YG_STR("span_id"));
-    yg_mp_put_u64(b, position == 0 ? root_id : next_random(state) >> 1);
-    yg_mp_put_str(b, YG_STR("parent_id"));
-    yg_mp_put_u64(b, position == 0 ? 0 : root_id);
-    yg_mp_put_str(b, YG_STR("name"));
-    yg_mp_put_str(b, yg_str_c(operations[kind]));
-    yg_mp_put_str(b, YG_STR("service"));
-    snprintf(text, sizeof(text), "svc-%02u", function % 60);
-    yg_mp_put_str(b, yg_str_c(text));
-    yg_mp_put_str(b, YG_STR("resource"));
-    snprintf(text, sizeof(text), "GET /v1/orders/:id %u", function % 40);
-    yg_mp_put_str(b, yg_str_c(text));
-    yg_mp_put_str(b, YG_STR("type"));
-    yg_mp_put_str(b, kind == 0 ? YG_STR("serverless") : YG_STR("http"));
-    yg_mp_put_str(b, YG_STR("start"));
-    yg_mp_put_i64(b, start_ns + position * 300000);
-    yg_mp_put_str(b, YG_STR("duration"));
-    yg_mp_put_i64(b, a_duration_ns(state));
-    yg_mp_put_str(b, YG_STR("error"));
-    yg_mp_put_i64(b, below(state, 200) == 0);
-    yg_mp_put_str(b, YG_STR("meta"));
-    put_meta(b, state, function, kind, trace_hex);
-    yg_mp_put_str(b, YG_STR("metrics"));
-    yg_mp_put_map(b, 4);
-    yg_mp_put_str(b, YG_STR("_sampling_priority_v1"));
-    yg_mp_put_f64(b, 1);
-    yg_mp_put_str(b, YG_STR("process_id"));
-    yg_mp_put_f64(b, 8);
-    yg_mp_put_str(b, YG_STR("_dd.agent_psr"));
-    yg_mp_put_f64(b, 1);
-    yg_mp_put_str(b, YG_STR("memorysize"));
-    yg_mp_put_f64(b, 512);
-}
-
-static uint32_t body_spans(struct sender *s, struct yg_buf *b, uint32_t rows) {
-    uint32_t traces = rows / SPANS_PER_TRACE ? rows / SPANS_PER_TRACE : 1;
-    int64_t now_ns = yg_now_ns(&yg_clock_system);
-    yg_mp_put_array(b, traces);
-    for (uint32_t t = 0; t < traces; t++) {
-        uint64_t trace_id = next_random(&s->state) >> 1, root_id = next_random(&s->state) >> 1;
-        char hex[17];
-        snprintf(hex, sizeof(hex), "%08x00000000", (uint32_t)(now_ns / YG_NS_PER_S));
-        yg_mp_put_array(b, SPANS_PER_TRACE);
-        int64_t start_ns = now_ns - 50000000 - (int64_t)below(&s->state, 1000000000);
-        for (uint32_t i = 0; i < SPANS_PER_TRACE; i++)
-            put_span(b, &s->state, trace_id, root_id, i, start_ns, hex);
-    }
-    return traces * SPANS_PER_TRACE;
-}
-
-// ------------------------------------------------------------ logs
-
-static const char *const levels[] = {"info", "info", "info",  "info",
-                                     "warn", "info", "debug", "error"};
-
-static void put_log(struct yg_buf *b, uint64_t *state, int64_t now_ms) {
-    uint32_t function = below(state, FUNCTIONS);
-    char text[256];
-    struct yg_json_writer w = YG_JSON_WRITER(b);
-    yg_jw_object(&w);
-    snprintf(text, sizeof(text), "order %u of customer %u priced at %u.%02u JPY in %u ms",
-             below(state, 10000000), below(state, 40000), below(state, 90000), below(state, 100),
-             below(state, 900));
-    yg_jw_kstr(&w, "message", yg_str_c(text));
-    yg_jw_kstr(&w, "status", yg_str_c(levels[below(state, 8)]));
-    yg_jw_ki64(&w, "timestamp", now_ms - below(state, 1000));
-    snprintf(text, sizeof(text), "svc-%02u", function % 60);
-    yg_jw_kstr(&w, "service", yg_str_c(text));
-    snprintf(text, sizeof(text), "fn-%03u", function);
-    yg_jw_kstr(&w, "hostname", yg_str_c(text));
-    yg_jw_kstr(&w, "ddsource", YG_STR("lambda"));
-    snprintf(text, sizeof(text), "env:prod,team:team-%u,functionname:fn-%03u,version:%u,region:%s",
-             function % 20, function, 40 + function % 7, regions[function % 2]);
-    yg_jw_kstr(&w, "ddtags", yg_str_c(text));
-    snprintf(text, sizeof(text), "%016llx%016llx", (unsigned long long)next_random(state),
-             (unsigned long long)next_random(state));
-    yg_jw_kstr(&w, "request_id", yg_str_c(text));
-    yg_jw_k(&w, "dd");
-    yg_jw_object(&w);
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)(next_random(state) >> 1));
-    yg_jw_kstr(&w, "trace_id", yg_str_c(text));
-    yg_jw_kstr(&w, "span_id", yg_str_c(text));
-    yg_jw_object_end(&w);
-    yg_jw_k(&w, "http");
-    yg_jw_object(&w);
-    yg_jw_kstr(&w, "method", YG_STR("GET"));
-    yg_jw_ki64(&w, "status_code", below(state, 50) ? 200 : 500);
-    snprintf(text, sizeof(text), "/v1/orders/%u", below(state, 100000));
-    yg_jw_kstr(&w, "path", yg_str_c(text));
-    yg_jw_kf64(&w, "duration_ms", below(state, 90000) / 100.0);
-    yg_jw_object_end(&w);
-    yg_jw_k(&w, "usr");
-    yg_jw_object(&w);
-    yg_jw_ki64(&w, "id", below(state, 40000));
-    yg_jw_kstr(&w, "plan", below(state, 10) ? YG_STR("standard") : YG_STR("premium"));
-    yg_jw_object_end(&w);
-    yg_jw_kbool(&w, "cold_start", below(state, 60) == 0);
-    yg_jw_ki64(&w, "memory_mb", 128 + below(state, 300));
-    yg_jw_kstr(&w, "logger", YG_STR("orders.pricing"));
-    yg_jw_kstr(&w, "thread", YG_STR("main"));
-    yg_jw_object_end(&w);
-}
-
-static uint32_t body_logs(struct sender *s, struct yg_buf *b, uint32_t rows) {
-    int64_t now_ms = yg_now_ns(&yg_clock_system) / YG_NS_PER_MS;
-    yg_buf_putc(b, '[');
-    for (uint32_t i = 0; i < rows; i++) {
-        if (i > 0)
-            yg_buf_putc(b, ',');
-        put_log(b, &s->state, now_ms);
-    }
-    yg_buf_putc(b, ']');
-    return rows;
-}
-
-// ------------------------------------------------------------ points
-
-static uint32_t body_points(struct sender *s, struct yg_buf *b, uint32_t rows) {
-    int64_t now_s = yg_now_ns(&yg_clock_system) / YG_NS_PER_S;
-    char text[200];
-    yg_buf_puts(b, YG_STR("{\"series\":["));
-    for (uint32_t i = 0; i < rows; i++) {
-        uint32_t series = below(&s->state, SERIES), function = series % FUNCTIONS;
-        int len = snprintf(text, sizeof(text),
-                           "%s{\"metric\":\"aws.lambda.enhanced.m%u\",\"type\":%u,\"points\":[{"
-                           "\"timestamp\":%lld,\"value\":%u}],",
-                           i ? "," : "", series / FUNCTIONS % 35, 1 + 2 * (series & 1),
-                           (long long)now_s, below(&s->state, 5000));
-        yg_buf_put(b, text, (size_t)len);
-        len = snprintf(
-            text, sizeof(text),
-            "\"tags\":[\"env:prod\",\"functionname:fn-%03u\",\"team:team-%u\",\"version:%u\"],"
-            "\"resources\":[{\"type\":\"host\",\"name\":\"i-%u\"}]}",
-            function, function % 20, 40 + function % 7, series / FUNCTIONS / 35);
-        yg_buf_put(b, text, (size_t)len);
-    }
-    yg_buf_puts(b, YG_STR("]}"));
-    return rows;
-}
-
-// ------------------------------------------------------------ sending
+// ------------------------------------------------------------ HTTP
 
 static int connect_to(const struct plan *p) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
@@ -312,78 +101,149 @@ static int read_answer(int fd) {
 }
 
 static void head_of(const struct plan *p, size_t body_bytes, uint32_t rows, char *out, size_t cap) {
-    static const char *const paths[] = {"/v0.4/traces", "/api/v2/logs", "/api/v2/series"};
+    const char *type = p->what == SPANS && p->form != GEN_SPANS_FLAT ? "application/msgpack"
+                       : p->what == POINTS && p->points_form == GEN_POINTS_PROTOBUF
+                           ? "application/x-protobuf"
+                           : "application/json";
     snprintf(out, cap,
              "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Length: %zu\r\nContent-Type: "
              "%s\r\nDD-API-KEY: %s\r\n"
              "X-Datadog-Trace-Count: %u\r\nDatadog-Meta-Lang: nodejs\r\n\r\n",
-             paths[p->what], body_bytes,
-             p->what == SPANS ? "application/msgpack" : "application/json", p->key,
-             rows / SPANS_PER_TRACE);
+             p->path, body_bytes, type, p->key, rows / 8);
 }
 
 // Sends until taken: 429 and 503 wait and try again, as clients do.
 static void send_body(struct sender *s, const struct yg_buf *body, uint32_t rows) {
-    char head[512];
+    char head[1024];
     head_of(s->plan, body->len, rows, head, sizeof(head));
-    for (uint32_t attempt = 0;; attempt++) {
+    for (uint32_t attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        int64_t begin_ns = yg_mono_ns(&yg_clock_system);
         int status = write_all(s->fd, head, strlen(head)) && write_all(s->fd, body->ptr, body->len)
                          ? read_answer(s->fd)
                          : 0;
+        int64_t took_ns = yg_mono_ns(&yg_clock_system) - begin_ns;
+        if (took_ns > s->slowest_ns)
+            s->slowest_ns = took_ns;
         if (status >= 200 && status < 300) {
             s->sent_rows += rows;
             s->sent_bytes += body->len;
             return;
         }
         if (status != 429 && status != 503 && status != 0) {
-            s->refused++;
-            return;
+            if (s->refused == 0)
+                fprintf(stderr, "load: answered with %d\n", status);
+            break;
         }
         s->resent++;
-        if (attempt > 2000) {
-            s->refused++;
-            return;
-        }
         usleep(20000);
         if (status == 0) {
             close(s->fd);
             s->fd = connect_to(s->plan);
         }
     }
+    s->refused++;
+}
+
+static void take_body(struct sender *s, const struct yg_buf *body, uint32_t rows) {
+    if (s->file == NULL) {
+        send_body(s, body, rows);
+        return;
+    }
+    if (fwrite(body->ptr, 1, body->len, s->file) != body->len) {
+        fprintf(stderr, "load: cannot write %s: %m\n", s->plan->out);
+        exit(1);
+    }
+    s->sent_rows += rows;
+    s->sent_bytes += body->len;
+}
+
+// ------------------------------------------------------------ what a sender sends
+
+// Waits as --rate asks. False when --limit-s has passed.
+static bool pace(const struct sender *s) {
+    const struct plan *p = s->plan;
+    int64_t now_ns = yg_mono_ns(&yg_clock_system);
+    if (p->limit_ns != 0 && now_ns - s->start_ns > p->limit_ns)
+        return false;
+    if (p->rate == 0)
+        return true;
+    int64_t due_ns =
+        s->start_ns + (int64_t)((double)s->sent_rows * p->connections / (double)p->rate * 1e9);
+    if (due_ns > now_ns)
+        usleep((useconds_t)((due_ns - now_ns) / 1000));
+    return true;
+}
+
+static void run_rows(struct sender *s, struct yg_buf *body) {
+    const struct plan *p = s->plan;
+    uint32_t blocks = p->batch / GEN_BLOCK_ROWS ? p->batch / GEN_BLOCK_ROWS : 1;
+    for (uint64_t b = (uint64_t)s->number * blocks; b < p->gen.blocks && pace(s);
+         b += (uint64_t)p->connections * blocks) {
+        struct gen g = p->gen;
+        uint64_t left = p->gen.blocks - b;
+        if (p->live) {
+            g.blocks = 1;
+            g.start_ms = yg_now_ns(&yg_clock_system) / YG_NS_PER_MS - 1000 * (int64_t)(b + 1);
+            g.end_ms = g.start_ms + 1000;
+        }
+        yg_buf_reset(body);
+        uint32_t rows = gen_body(&g, p->form, b, left < blocks ? (uint32_t)left : blocks, body);
+        take_body(s, body, rows);
+    }
+}
+
+static void run_points(struct sender *s, struct yg_buf *body) {
+    const struct plan *p = s->plan;
+    struct gen_points points;
+    struct yg_err err;
+    uint32_t first = p->series * s->number / p->connections;
+    uint32_t end = p->series * (s->number + 1) / p->connections;
+    uint32_t step = p->batch / p->points ? p->batch / p->points : 1;
+    uint64_t passes = p->rows / ((uint64_t)p->series * p->points);
+    gen_points_init(&points, p->gen.seed, first, end - first, p->gen.start_ms / 1000,
+                    p->interval_s);
+    for (uint64_t pass = 0; pass < passes; pass++) {
+        if (p->live)
+            points.next_s = yg_now_ns(&yg_clock_system) / YG_NS_PER_S;
+        for (uint32_t at = first; at < end; at += step) {
+            uint32_t count = end - at < step ? end - at : step;
+            if (!pace(s))
+                goto done;
+            yg_buf_reset(body);
+            gen_points_body(&points, p->points_form, at, count, p->points, body);
+            if (yg_buf_ok(body, &err) != YG_OK) {
+                fputs("load: a body is larger than its limit\n", stderr);
+                exit(1);
+            }
+            take_body(s, body, count * p->points);
+        }
+        gen_points_forward(&points, p->points);
+    }
+done:
+    gen_points_fini(&points);
 }
 
 static void run_sender(void *arg) {
     struct sender *s = arg;
-    const struct plan *p = s->plan;
     struct yg_buf body = YG_BUF(YG_MEM_BASE, BODY_MAX);
-    int64_t start_ns = yg_mono_ns(&yg_clock_system);
-    s->fd = connect_to(p);
-    while (s->rows_left > 0) {
-        uint32_t rows = s->rows_left < p->batch ? (uint32_t)s->rows_left : p->batch;
-        yg_buf_reset(&body);
-        uint32_t made = p->what == SPANS  ? body_spans(s, &body, rows)
-                        : p->what == LOGS ? body_logs(s, &body, rows)
-                                          : body_points(s, &body, rows);
-        send_body(s, &body, made);
-        s->rows_left -= s->rows_left < made ? s->rows_left : made;
-        if (p->rate == 0)
-            continue;
-        int64_t due_ns =
-            start_ns + (int64_t)((double)s->sent_rows * p->connections / (double)p->rate * 1e9);
-        int64_t wait_ns = due_ns - yg_mono_ns(&yg_clock_system);
-        if (wait_ns > 0)
-            usleep((useconds_t)(wait_ns / 1000));
-    }
-    close(s->fd);
+    s->start_ns = yg_mono_ns(&yg_clock_system);
+    s->fd = s->file ? -1 : connect_to(s->plan);
+    if (s->plan->what == POINTS)
+        run_points(s, &body);
+    else
+        run_rows(s, &body);
+    if (s->fd >= 0)
+        close(s->fd);
     yg_buf_fini(&body);
 }
 
 // ------------------------------------------------------------ command line
 
 static void usage(void) {
-    fputs("usage: load spans|logs|points --address HOST:PORT [--rows N] [--batch N] [--connections "
-          "N] [--seed N] [--rate N] "
-          "[--key K]\n",
+    fputs("usage: yagura-load logs|spans|points [--form json|flat|v04|v05|protobuf]\n"
+          "  --address 127.0.0.1:PORT [--path P] | --out FILE\n"
+          "  [--rows N] [--batch N] [--connections N] [--seed N] [--rate N] [--key K] [--hours H]\n"
+          "  [--end-ms T] [--live yes] [--series N] [--points N] [--interval S] [--limit-s S]\n",
           stderr);
     exit(2);
 }
@@ -405,57 +265,152 @@ static void set_address(struct plan *p, const char *text) {
     }
 }
 
+static void set_form(struct plan *p, const char *text) {
+    static const struct {
+        enum what what;
+        const char *name, *path;
+        enum gen_form form;
+        enum gen_points_form points_form;
+    } forms[] = {
+        {LOGS, "json", "/api/v2/logs", GEN_LOGS_JSON, 0},
+        {LOGS, "flat", "/insert/jsonline", GEN_LOGS_FLAT, 0},
+        {SPANS, "v04", "/v0.4/traces", GEN_SPANS_V04, 0},
+        {SPANS, "v05", "/v0.5/traces", GEN_SPANS_V05, 0},
+        {SPANS, "flat", "/insert/jsonline", GEN_SPANS_FLAT, 0},
+        {POINTS, "json", "/api/v2/series", 0, GEN_POINTS_JSON},
+        {POINTS, "protobuf", "/api/v2/series", 0, GEN_POINTS_PROTOBUF},
+    };
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (forms[i].what != p->what || (text[0] && strcmp(text, forms[i].name) != 0))
+            continue;
+        p->form = forms[i].form;
+        p->points_form = forms[i].points_form;
+        if (p->path == NULL)
+            p->path = forms[i].path;
+        return;
+    }
+    usage();
+}
+
+static bool set_number(struct plan *p, const char *name, const char *text) {
+    uint64_t number = strtoull(text, NULL, 10);
+    struct {
+        const char *name;
+        uint64_t *u64;
+        uint32_t *u32;
+    } numbers[] = {{"--rows", &p->rows, NULL},     {"--seed", &p->gen.seed, NULL},
+                   {"--rate", &p->rate, NULL},     {"--batch", NULL, &p->batch},
+                   {"--series", NULL, &p->series}, {"--connections", NULL, &p->connections},
+                   {"--points", NULL, &p->points}, {"--interval", NULL, &p->interval_s}};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (strcmp(name, numbers[i].name) != 0)
+            continue;
+        if (numbers[i].u64)
+            *numbers[i].u64 = number;
+        else
+            *numbers[i].u32 = (uint32_t)number;
+        return true;
+    }
+    return false;
+}
+
+// Hours that the rows stretch over unless said: a million logs 4.8 h, a million spans 7.8 h, a day
+// at most.
+static void set_times(struct plan *p, int64_t end_ms) {
+    double hours = p->hours;
+    if (p->what == POINTS)
+        hours = (double)(p->rows / p->series) * p->interval_s / 3600;
+    else if (hours <= 0)
+        hours = (double)p->rows / 1e6 * (p->what == LOGS ? 4.8 : 7.8);
+    if (p->what != POINTS && hours > 24)
+        hours = 24;
+    p->gen.end_ms = end_ms;
+    p->gen.start_ms = end_ms - (int64_t)(hours * 3600000);
+    p->gen.blocks = (p->rows + GEN_BLOCK_ROWS - 1) / GEN_BLOCK_ROWS;
+}
+
 static void parse(int argc, char **argv, struct plan *p) {
-    *p = (struct plan){.rows = 1000000, .batch = 500, .connections = 2, .seed = 1, .key = ""};
+    int64_t end_ms = yg_now_ns(&yg_clock_system) / YG_NS_PER_MS;
+    const char *form = "";
+    *p = (struct plan){.rows = 1000000,
+                       .batch = 1000,
+                       .connections = 2,
+                       .key = "",
+                       .gen.seed = 1,
+                       .series = GEN_SERIES,
+                       .points = 1,
+                       .interval_s = 10};
     if (argc < 2)
         usage();
     p->what = strcmp(argv[1], "spans") == 0 ? SPANS : strcmp(argv[1], "logs") == 0 ? LOGS : POINTS;
     if (p->what == POINTS && strcmp(argv[1], "points") != 0)
         usage();
     for (int i = 2; i + 1 < argc; i += 2) {
-        uint64_t number = strtoull(argv[i + 1], NULL, 10);
-        if (strcmp(argv[i], "--address") == 0)
-            set_address(p, argv[i + 1]);
-        else if (strcmp(argv[i], "--rows") == 0)
-            p->rows = number;
-        else if (strcmp(argv[i], "--batch") == 0)
-            p->batch = (uint32_t)number;
-        else if (strcmp(argv[i], "--connections") == 0)
-            p->connections = (uint32_t)number;
-        else if (strcmp(argv[i], "--seed") == 0)
-            p->seed = number;
-        else if (strcmp(argv[i], "--rate") == 0)
-            p->rate = number;
-        else if (strcmp(argv[i], "--key") == 0)
-            p->key = argv[i + 1];
-        else
+        const char *name = argv[i], *value = argv[i + 1];
+        if (strcmp(name, "--address") == 0)
+            set_address(p, value);
+        else if (strcmp(name, "--form") == 0)
+            form = value;
+        else if (strcmp(name, "--path") == 0)
+            p->path = value;
+        else if (strcmp(name, "--out") == 0)
+            p->out = value;
+        else if (strcmp(name, "--key") == 0)
+            p->key = value;
+        else if (strcmp(name, "--hours") == 0)
+            p->hours = strtod(value, NULL);
+        else if (strcmp(name, "--end-ms") == 0)
+            end_ms = strtoll(value, NULL, 10);
+        else if (strcmp(name, "--limit-s") == 0)
+            p->limit_ns = (int64_t)(strtod(value, NULL) * 1e9);
+        else if (strcmp(name, "--live") == 0)
+            p->live = strcmp(value, "yes") == 0;
+        else if (!set_number(p, name, value))
             usage();
     }
-    if (p->address.sin_port == 0 || p->connections == 0 || p->connections > CONNECTIONS_MAX ||
-        p->batch == 0)
+    set_form(p, form);
+    if ((p->address.sin_port == 0) == (p->out == NULL) || p->batch == 0 || p->connections == 0 ||
+        p->connections > CONNECTIONS_MAX || p->series == 0 || p->series > GEN_SERIES ||
+        p->points == 0 || argc % 2 != 0)
         usage();
+    set_times(p, end_ms);
 }
 
 int main(int argc, char **argv) {
     struct plan plan;
     parse(argc, argv, &plan);
     struct sender senders[CONNECTIONS_MAX] = {0};
+    FILE *file = NULL;
+    if (plan.out) {
+        plan.connections = 1;
+        file = strcmp(plan.out, "-") == 0 ? stdout : fopen(plan.out, "w");
+        if (file == NULL) {
+            fprintf(stderr, "load: cannot open %s: %m\n", plan.out);
+            return 1;
+        }
+    }
     for (uint32_t i = 0; i < plan.connections; i++) {
-        senders[i] = (struct sender){.plan = &plan,
-                                     .state = plan.seed * 1000003 + i,
-                                     .rows_left = plan.rows / plan.connections};
+        senders[i] = (struct sender){.plan = &plan, .number = i, .file = file};
         yg_thread_start(&senders[i].thread, "sender", run_sender, &senders[i]);
     }
     uint64_t rows = 0, bytes = 0, refused = 0, resent = 0;
+    int64_t slowest_ns = 0;
     for (uint32_t i = 0; i < plan.connections; i++) {
         yg_thread_join(&senders[i].thread);
         rows += senders[i].sent_rows;
         bytes += senders[i].sent_bytes;
         refused += senders[i].refused;
         resent += senders[i].resent;
+        if (senders[i].slowest_ns > slowest_ns)
+            slowest_ns = senders[i].slowest_ns;
     }
-    printf("{\"rows\":%llu,\"bytes\":%llu,\"refused\":%llu,\"resent\":%llu}\n",
-           (unsigned long long)rows, (unsigned long long)bytes, (unsigned long long)refused,
-           (unsigned long long)resent);
+    if (file && fclose(file) != 0) {
+        fprintf(stderr, "load: cannot write %s: %m\n", plan.out);
+        return 1;
+    }
+    fprintf(file == stdout ? stderr : stdout,
+            "{\"rows\":%llu,\"bytes\":%llu,\"refused\":%llu,\"resent\":%llu,\"slowest_ms\":%.1f}\n",
+            (unsigned long long)rows, (unsigned long long)bytes, (unsigned long long)refused,
+            (unsigned long long)resent, (double)slowest_ns / 1e6);
     return refused ? 1 : 0;
 }
