@@ -77,4 +77,26 @@ yg_str yg_value_text(const struct yg_value *v, struct yg_arena *arena);
 // Number of a value: numbers, and text that is wholly a number. False otherwise.
 bool yg_value_number(const struct yg_value *v, double *ret_number);
 
+// ---- words as the key index keeps them (store/key_index.h) and a search may ask for them
+// A word: a run of word characters between token borders, folded, with an ASCII digit in it, of 3
+// to 64 bytes. A UUID is one word; of its groups only those of 8 or 12 decimal digits are words of
+// their own.
+struct yg_word {
+    uint32_t at; // in yg_words.folded
+    uint32_t len;
+    bool sure; // every text that a search with this word finds has the word in the index
+};
+struct yg_words { // zeroed = empty; kept from text to text
+    char *folded;
+    struct yg_word *list;
+    uint32_t count;
+    uint64_t *bits; // scratch: word characters, then digits
+    size_t bytes_cap;
+    uint32_t list_cap;
+};
+// Reads the words of a text; pattern: wildcards (\x01, \x02) make the words beside them unknown,
+// which are then left out.
+void yg_words_read(struct yg_words *w, yg_str text, bool pattern);
+void yg_words_fini(struct yg_words *w);
+
 #endif

@@ -37,6 +37,11 @@ struct yg_pattern {
 yg_rc yg_pattern_compile(yg_str text, bool wild, bool nocase, bool token, struct yg_arena *arena,
                          struct yg_pattern *ret_pattern, struct yg_err *err) YG_MUST_USE;
 bool yg_pattern_match(const struct yg_pattern *p, yg_str s);
+// Case folding of a code point as searches fold it.
+uint32_t yg_text_fold(uint32_t cp);
+// Scripts that are written without blanks: a word may stand anywhere in a run of them.
+bool yg_text_unspaced(uint32_t cp);
+
 // ------------------------------------------------------------ fields (field.c)
 
 // Calls fn for the scalars of a JSON text: below `path` (dotted, empty = the value itself), arrays

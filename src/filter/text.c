@@ -87,7 +87,7 @@ static size_t find_nocase(yg_str s, yg_str needle, size_t from) {
 }
 
 // Simple folding; the long s is a lower-case letter of its own to towlower, but folds to 's'.
-static uint32_t fold(uint32_t cp) {
+uint32_t yg_text_fold(uint32_t cp) {
     if (cp < 0x80)
         return cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
     if (cp == 0x17f)
@@ -97,8 +97,7 @@ static uint32_t fold(uint32_t cp) {
     return yg_utf8_fold(cp);
 }
 
-// Scripts that are written without blanks: a word may stand anywhere in a run of them.
-static bool is_unspaced(uint32_t cp) {
+bool yg_text_unspaced(uint32_t cp) {
     return (cp >= 0x2e80 && cp <= 0x9fff) ||
            (cp >= 0x0e00 && cp <= 0x0eff) || // CJK, kana; Thai, Lao
            (cp >= 0x1000 && cp <= 0x109f) || (cp >= 0x1780 && cp <= 0x17ff) || // Myanmar, Khmer
@@ -123,8 +122,8 @@ static bool is_border(yg_str s, size_t at) {
         return true;
     size_t next = at;
     uint32_t before = cp_before(s, at), after = yg_utf8_next(s, &next);
-    return !yg_utf8_is_word(before) || !yg_utf8_is_word(after) || is_unspaced(before) ||
-           is_unspaced(after);
+    return !yg_utf8_is_word(before) || !yg_utf8_is_word(after) || yg_text_unspaced(before) ||
+           yg_text_unspaced(after);
 }
 
 // ------------------------------------------------------------ pieces
@@ -140,7 +139,7 @@ static size_t piece_at(const struct yg_piece *p, bool nocase, yg_str s, size_t a
         if (at >= s.len)
             return NOT_FOUND;
         uint32_t cp = yg_utf8_next(s, &at);
-        if (p->cps[i] != YG_CP_ANY && (nocase ? fold(cp) : cp) != p->cps[i])
+        if (p->cps[i] != YG_CP_ANY && (nocase ? yg_text_fold(cp) : cp) != p->cps[i])
             return NOT_FOUND;
     }
     return at;
@@ -218,7 +217,7 @@ static yg_rc piece_compile(yg_str text, bool wild, bool nocase, struct yg_arena 
         }
         uint32_t cp = yg_utf8_next(text, &at);
         if (nocase)
-            cp = fold(cp);
+            cp = yg_text_fold(cp);
         cps[out->cp_count++] = cp;
         out->ascii = out->ascii && cp < 0x80;
         out->len += yg_utf8_put(cp, bytes + out->len);
