@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "model/batch.h"
+#include "store/stripe.h"
 
 #define YG_COLUMN_NONE UINT32_MAX
 #define YG_COLUMNS_ROWS_MAX 524288u // rows of one set = rows of one stripe
@@ -106,6 +107,22 @@ struct yg_columns_run {
 };
 yg_rc yg_columns_sort(struct yg_columns *cs, uint32_t **ret_order, struct yg_columns_run **ret_runs,
                       uint32_t *ret_run_count, struct yg_err *err) YG_MUST_USE;
+
+// The rows order[0 … count) of a set (NULL: all rows as they stand) as the source of a stripe.
+// Borrow: set and order.
+struct yg_columns_source {
+    struct yg_stripe_source stripe; // what the writer is given
+    const struct yg_columns *cs;
+    const uint32_t *order;
+    uint32_t *new_row;    // set row → stripe row, or YG_COLUMN_NONE; NULL without an order
+    uint32_t *value_of;   // scratch: set row → value of the column at hand
+    uint32_t *identity;   // 0, 1, 2 …
+    const uint32_t *cols; // stripe column → set column
+    struct yg_arena *arena;
+};
+yg_rc yg_columns_source_init(struct yg_columns_source *s, const struct yg_columns *cs,
+                             const uint32_t *order, uint32_t count, struct yg_err *err) YG_MUST_USE;
+void yg_columns_source_fini(struct yg_columns_source *s);
 
 int32_t yg_day_of_ns(int64_t ns); // days since 1970, floor
 

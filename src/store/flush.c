@@ -109,7 +109,7 @@ static yg_rc write_stripes(struct yg_seg_writer *w, const struct yg_columns *cs,
                            struct yg_err *err) {
     for (uint32_t at = 0; at < count; at += YG_COLUMNS_ROWS_MAX) {
         uint32_t n = count - at < YG_COLUMNS_ROWS_MAX ? count - at : YG_COLUMNS_ROWS_MAX;
-        YG_TRY(yg_seg_writer_stripe(w, cs, order + at, n, err));
+        YG_TRY(yg_seg_writer_columns(w, cs, order + at, n, err));
     }
     return yg_seg_writer_finish(w, ret_sum, err);
 }

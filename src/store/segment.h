@@ -10,15 +10,16 @@
 #include "base/hash.h"
 #include "model/block.h"
 #include "store/columns.h"
+#include "store/stripe.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are little endian in place");
 
 #define YG_SEG_MAGIC "YGSG"
-#define YG_SEG_VERSION 1u
+#define YG_SEG_VERSION 2u // readers take 1 as well
 #define YG_SEG_HEADER_BYTES 64u
 #define YG_SEG_FOOTER_BYTES 64u
-#define YG_SEG_CHUNK_RAW_MAX (1u << 20) // strings of a granule, unless one row alone is longer
-#define YG_SEG_STRIPE_GRANULES_MAX 65536u
+#define YG_SEG_CHUNK_RAW_MAX (1u << 20)   // strings of a granule, unless one row alone is longer
+#define YG_SEG_STRIPE_GRANULES_MAX 65536u // granules of a stripe are numbered in 16 bits
 #define YG_SEG_DIRECTORY_MAX (256u << 20)
 #define YG_DAY_MIXED INT32_MIN // memory segments hold rows of any day
 
@@ -67,7 +68,12 @@ enum yg_seg_encoding {
 
 // How the payload begins: which rows of the granule have a value.
 #define YG_CHUNK_F_PRESENCE 3u // mask
-enum { YG_PRESENCE_ALL = 0, YG_PRESENCE_BITMAP = 1, YG_PRESENCE_LIST = 2 };
+enum {
+    YG_PRESENCE_ALL = 0,
+    YG_PRESENCE_BITMAP = 1,
+    YG_PRESENCE_LIST = 2,
+    YG_PRESENCE_SHAPE = 3 // nothing here: the rows whose shape has the column
+};
 
 // Footer, 64 B.
 struct yg_seg_footer {
@@ -83,20 +89,21 @@ struct yg_seg_footer {
 };
 _Static_assert(sizeof(struct yg_seg_footer) == YG_SEG_FOOTER_BYTES, "segment footer is 64 bytes");
 
-// Directory entry of one column in one granule, 32 B.
+// One column in one granule. In files of version 1 the directory's entry, 32 B.
 struct yg_seg_entry {
     uint64_t offset;       // of the chunk header
     uint32_t stored_bytes; // with its header
     uint16_t count;        // present values
     uint8_t encoding;
     uint8_t flags; // YG_ENTRY_F_*
-    int64_t min;   // I64, BOOL: value; F64: bits
+    int64_t min;   // I64, BOOL: value; F64: bits; strings with a dictionary: code
     int64_t max;
 };
 _Static_assert(sizeof(struct yg_seg_entry) == 32, "directory entry is 32 bytes");
 #define YG_ENTRY_F_RANGE 1u // min and max hold
+#define YG_ENTRY_F_CODES 2u // they are codes: no value has another one
 
-// Directory entry of a column's dictionary in a stripe, 16 B. stored_bytes 0 = none.
+// A column's dictionary in a stripe, 16 B. stored_bytes 0 = none.
 struct yg_seg_dict_entry {
     uint64_t offset;
     uint32_t stored_bytes;
@@ -112,6 +119,22 @@ struct yg_seg_granule_entry {
     int64_t max_time_ns;
 };
 _Static_assert(sizeof(struct yg_seg_granule_entry) == 24, "granule entry is 24 bytes");
+
+// Directory head of a column in a stripe, 64 B (version 2).
+struct yg_seg_record_entry {
+    uint32_t column;      // place in the directory's list of columns, or YG_RECORD_*
+    uint32_t entry_count; // chunks
+    struct yg_seg_dict_entry dict;
+    struct yg_seg_dict_entry map; // code of the parent → own code + 1; see segment.md §3
+    uint32_t parent;              // column that it follows; YG_COLUMN_NONE
+    uint32_t own_columns;         // bit i: own column i of the stripe stands in its texts
+    uint64_t offset;              // of the first chunk; each follows the one before
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct yg_seg_record_entry) == 64, "record is 64 bytes");
+#define YG_RECORD_SHAPES UINT32_C(0xfffffffe)
+#define YG_RECORD_REST UINT32_C(0xffffffff)
+#define YG_RECORD_IS_COLUMN(column) ((column) < YG_RECORD_SHAPES)
 
 // ------------------------------------------------------------ key index: filter of trace ids
 // Blocks of 256 bits, 8 bits a key, one in each word; keyed by the low half of the id.
@@ -149,13 +172,23 @@ struct yg_seg_writer_options {
     uint64_t segment_id;
     uint64_t max_sequence;
     bool plain; // memory segment: no compression
+    bool final; // the last merge of these rows: worth more CPU
     int fd;     // file to write to, or −1: everything stays in a buffer
 };
 struct yg_seg_writer *yg_seg_writer_create(const struct yg_seg_writer_options *options);
 void yg_seg_writer_destroy(struct yg_seg_writer *w);
-// One stripe of the rows order[0 … count) of the set (NULL: all rows as they stand).
-yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_columns *cs,
-                           const uint32_t *order, uint32_t count, struct yg_err *err) YG_MUST_USE;
+// One stripe of the source's rows. Memory: its widest column and a few that others lean on.
+// ECORRUPT: of the source; EIO, ENOMEM. After a failure the writer is only good for destroying.
+yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_stripe_source *src,
+                           struct yg_err *err) YG_MUST_USE;
+// The same from a column set: order[0 … count), NULL: all rows as they stand.
+yg_rc yg_seg_writer_columns(struct yg_seg_writer *w, const struct yg_columns *cs,
+                            const uint32_t *order, uint32_t count, struct yg_err *err) YG_MUST_USE;
+// A stripe of another segment of version 2 as it stands: chunks are checked, not decoded.
+// EINPUT: a segment of version 1, or a plain one into a file; ECORRUPT: a chunk is damaged.
+struct yg_segment;
+yg_rc yg_seg_writer_copy_stripe(struct yg_seg_writer *w, struct yg_segment *seg, uint32_t stripe,
+                                struct yg_err *err) YG_MUST_USE;
 // Directory and footer. With a file: everything is written, not synced. Else the bytes are in
 // yg_seg_writer_take.
 struct yg_seg_summary {
@@ -182,13 +215,21 @@ struct yg_seg_dict { // loaded on first use, kept until the segment is unloaded
     char *own_bytes;
 };
 
+struct yg_seg_record { // a column in a stripe, as loaded
+    struct yg_seg_record_entry head;
+    const struct yg_seg_entry *entries; // [head.entry_count]
+    const uint16_t *granules;           // entry i is of granule granules[i]; NULL: of granule i
+    struct yg_seg_dict *dict;           // under the segment's lock
+};
+
 struct yg_seg_stripe {
     uint32_t row_count;
     uint32_t granule_count;
     const struct yg_seg_granule_entry *granules;
-    const struct yg_seg_dict_entry *dict_entries; // [column]
-    const struct yg_seg_entry *entries;           // [column × granule_count + granule]
-    struct yg_seg_dict **dicts;                   // [column], under the segment's lock
+    struct yg_seg_record *records; // by column; only columns that the stripe has
+    uint32_t record_count;
+    struct yg_seg_entry *own_entries; // of all records
+    uint16_t *own_granules;
 };
 
 struct yg_seg_dir { // parsed directory; borrowed strings point into `bytes`
@@ -203,6 +244,11 @@ struct yg_seg_dir { // parsed directory; borrowed strings point into `bytes`
     char *key_index;
     size_t memory_bytes;
 };
+// Parses d->bytes[0 … len) (directory of `version`) into d. data_end: where the chunks end.
+// False: it breaks its own rules.
+bool yg_seg_dir_parse(struct yg_seg_dir *d, uint32_t version, size_t len, uint64_t data_end,
+                      uint64_t row_count);
+void yg_seg_dir_fini(struct yg_seg_dir *d);
 
 #define YG_SEGMENT_MAGIC 0x5e9a31c4u
 struct yg_segment {
@@ -226,6 +272,8 @@ struct yg_segment {
     _Atomic uint32_t users; // snapshots that read it: a directory in use is not dropped
     _Atomic int64_t used_mono_ns;
     uint64_t max_sequence; // newest WAL frame inside
+    uint32_t version;      // of the format; known when loaded
+    bool plain;
     uint32_t shard;
     bool cut;                  // stands before a flush's cut: goes to files next
     _Atomic uint64_t *damaged; // counts damaged chunks; may be NULL
@@ -262,6 +310,10 @@ void yg_segment_locate(const struct yg_segment *seg, uint32_t granule, uint32_t 
                        uint32_t *ret_in_stripe);
 // First column of that name; column_count when there is none. Further types follow it.
 uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name);
+// The column in that stripe, NULL when it has none there; and its chunk in a granule of the stripe
+// (count 0: none).
+struct yg_seg_record *yg_segment_record(const struct yg_seg_stripe *st, uint32_t column);
+const struct yg_seg_entry *yg_segment_entry(const struct yg_seg_record *rec, uint32_t granule);
 bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low);
 
 // One chunk decoded to its present values.

@@ -17,7 +17,7 @@ static yg_rc no_memory(struct yg_err *err) {
 
 static const struct yg_seg_entry *entry_of(const struct seg_block *b, uint32_t column) {
     const struct yg_seg_stripe *st = &b->seg->dir.stripes[b->stripe];
-    return &st->entries[(uint64_t)column * st->granule_count + b->in_stripe];
+    return yg_segment_entry(yg_segment_record(st, column), b->in_stripe);
 }
 
 // Spreads present values over the rows.
@@ -157,14 +157,15 @@ yg_rc yg_segment_block(struct yg_segment *seg, uint32_t granule, struct yg_arena
 yg_rc yg_columns_want_segment(struct yg_columns *cs, struct yg_segment *seg, struct yg_err *err) {
     const struct yg_seg_dir *dir = &seg->dir;
     for (uint32_t s = 0; s < dir->stripe_count; s++)
-        for (uint32_t c = 0; c < dir->column_count; c++) {
-            const struct yg_seg_stripe *st = &dir->stripes[s];
+        for (uint32_t i = 0; i < dir->stripes[s].record_count; i++) {
+            const struct yg_seg_record *rec = &dir->stripes[s].records[i];
+            const struct yg_seg_column *c = &dir->columns[rec->head.column];
             uint32_t count = 0, col;
-            for (uint32_t g = 0; g < st->granule_count; g++)
-                count += st->entries[(uint64_t)c * st->granule_count + g].count;
-            if (count)
-                YG_TRY(yg_columns_want(cs, dir->columns[c].name, dir->columns[c].type, count, &col,
-                                       err));
+            if (!YG_RECORD_IS_COLUMN(rec->head.column))
+                continue;
+            for (uint32_t e = 0; e < rec->head.entry_count; e++)
+                count += rec->entries[e].count;
+            YG_TRY(yg_columns_want(cs, c->name, c->type, count, &col, err));
         }
     return YG_OK;
 }
@@ -229,8 +230,10 @@ static yg_rc join_segment(struct join *j, struct yg_arena *scratch, struct yg_er
     uint32_t first_row = 0;
     for (uint32_t s = 0; s < dir->stripe_count; s++)
         for (uint32_t g = 0; g < dir->stripes[s].granule_count; g++) {
-            for (uint32_t c = 0; c < dir->column_count; c++) {
-                YG_TRY(join_chunk(j, s, g, c, first_row, scratch, err));
+            for (uint32_t i = 0; i < dir->stripes[s].record_count; i++) {
+                uint32_t column = dir->stripes[s].records[i].head.column;
+                if (YG_RECORD_IS_COLUMN(column))
+                    YG_TRY(join_chunk(j, s, g, column, first_row, scratch, err));
                 if (!j->seg->in_memory)
                     yg_arena_reset(scratch);
             }

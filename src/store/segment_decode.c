@@ -134,18 +134,18 @@ static yg_rc load_dict(const struct place *p, const struct yg_seg_dict_entry *e,
 
 static yg_rc get_dict(const struct place *p, uint32_t stripe, uint32_t column,
                       struct yg_arena *arena, const struct yg_dict **ret_dict, struct yg_err *err) {
-    struct yg_seg_stripe *st = &p->seg->dir.stripes[stripe];
+    struct yg_seg_record *rec = yg_segment_record(&p->seg->dir.stripes[stripe], column);
     struct place where = *p;
     where.what = "dictionary of column";
-    where.offset = st->dict_entries[column].offset;
+    where.offset = rec->head.dict.offset;
     pthread_mutex_lock(&p->seg->lock);
-    struct yg_seg_dict *d = st->dicts[column];
+    struct yg_seg_dict *d = rec->dict;
     yg_rc rc = YG_OK;
     if (d == NULL) {
         d = yg_calloc(YG_MEM_CACHE, 1, sizeof(*d));
-        rc = load_dict(&where, &st->dict_entries[column], arena, d, err);
+        rc = load_dict(&where, &rec->head.dict, arena, d, err);
         if (rc == YG_OK) {
-            st->dicts[column] = d;
+            rec->dict = d;
         } else {
             yg_free(YG_MEM_CACHE, d->own_strs);
             yg_free(YG_MEM_CACHE, d->own_bytes);
@@ -175,6 +175,7 @@ struct decode {
     yg_str body; // behind the presence
     struct yg_arena *arena;
     struct yg_seg_values *out;
+    const struct yg_seg_record *record;
     uint32_t stripe;
     uint32_t column;
 };
@@ -403,7 +404,7 @@ static yg_rc decode_type(struct decode *d, enum yg_type type, struct yg_err *err
     switch (type) {
     case YG_T_STR:
     case YG_T_JSON:
-        if (d->at.seg->dir.stripes[d->stripe].dict_entries[d->column].stored_bytes)
+        if (d->record->head.dict.stored_bytes)
             return decode_codes(d, err);
         return decode_strings(d, err);
     case YG_T_I64:
@@ -425,13 +426,15 @@ yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granul
     YG_ASSERT(seg->loaded && stripe < seg->dir.stripe_count && column < seg->dir.column_count);
     const struct yg_seg_stripe *st = &seg->dir.stripes[stripe];
     YG_ASSERT(granule < st->granule_count);
-    const struct yg_seg_entry *e = &st->entries[(uint64_t)column * st->granule_count + granule];
+    const struct yg_seg_record *rec = yg_segment_record(st, column);
+    const struct yg_seg_entry *e = yg_segment_entry(rec, granule);
     const struct yg_seg_column *col = &seg->dir.columns[column];
     struct yg_seg_values out = {.rows = st->granules[granule].rows, .count = e->count};
     struct decode d = {
         .at = {seg, "column", col->name, granule, e->offset},
         .arena = arena,
         .out = &out,
+        .record = rec,
         .stripe = stripe,
         .column = column,
     };

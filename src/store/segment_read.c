@@ -40,24 +40,6 @@ static struct yg_segment *segment_new(void) {
     return seg;
 }
 
-static void dir_fini(struct yg_seg_dir *d) {
-    for (uint32_t s = 0; s < d->stripe_count; s++) {
-        struct yg_seg_dict **dicts = d->stripes[s].dicts;
-        for (uint32_t c = 0; dicts && c < d->column_count; c++)
-            if (dicts[c]) {
-                yg_free(YG_MEM_CACHE, dicts[c]->own_strs);
-                yg_free(YG_MEM_CACHE, dicts[c]->own_bytes);
-                yg_free(YG_MEM_CACHE, dicts[c]);
-            }
-        yg_free(YG_MEM_CACHE, dicts);
-    }
-    yg_free(YG_MEM_CACHE, d->stripes);
-    yg_free(YG_MEM_CACHE, d->columns);
-    yg_free(YG_MEM_CACHE, d->bytes);
-    yg_free(YG_MEM_CACHE, d->key_index);
-    *d = (struct yg_seg_dir){0};
-}
-
 struct yg_segment *yg_segment_of_file(const char *path) {
     struct yg_segment *seg = segment_new();
     seg->path = yg_strndup(YG_MEM_STORE, path, strlen(path));
@@ -76,7 +58,7 @@ void yg_segment_unref(struct yg_segment *seg) {
     YG_CHECK(seg, YG_SEGMENT_MAGIC);
     if (atomic_fetch_sub_explicit(&seg->refs, 1, memory_order_acq_rel) != 1)
         return;
-    dir_fini(&seg->dir);
+    yg_seg_dir_fini(&seg->dir);
     if (seg->loaded)
         forget_file(seg);
     yg_file_close(&seg->fd);
@@ -126,11 +108,13 @@ static yg_rc check_header(struct yg_segment *seg, struct facts *facts, struct yg
         return corrupt(seg, 0, "not a segment", err);
     if (head.crc32c != yg_crc32c(0, &head, offsetof(struct yg_seg_header, crc32c)))
         return corrupt(seg, 0, "bad checksum of the header", err);
-    if (head.version != YG_SEG_VERSION)
-        return yg_fail(err, YG_ECORRUPT, "%s: format version %u, this build reads %u",
+    if (head.version == 0 || head.version > YG_SEG_VERSION)
+        return yg_fail(err, YG_ECORRUPT, "%s: format version %u, this build reads 1 to %u",
                        yg_segment_name(seg), head.version, YG_SEG_VERSION);
     if (head.track >= YG_TRACK_COUNT)
         return corrupt(seg, 6, "unknown track", err);
+    seg->version = head.version;
+    seg->plain = (head.flags & YG_SEG_F_PLAIN) != 0;
     facts->track = (enum yg_track)head.track;
     facts->day = head.day;
     facts->id = head.segment_id;
@@ -171,97 +155,6 @@ static yg_rc open_file(struct yg_segment *seg, uint64_t *ret_bytes, struct yg_er
 }
 
 // ------------------------------------------------------------ directory
-
-struct parser {
-    const char *ptr;
-    size_t len;
-    size_t at;
-};
-
-static const void *take(struct parser *p, uint64_t bytes) {
-    if (bytes > p->len - p->at)
-        return NULL;
-    const void *ptr = p->ptr + p->at;
-    p->at += (size_t)bytes;
-    return ptr;
-}
-
-static bool parse_columns(struct parser *p, struct yg_seg_dir *d) {
-    d->columns = yg_calloc(YG_MEM_CACHE, d->column_count + 1u, sizeof(*d->columns));
-    for (uint32_t i = 0; i < d->column_count; i++) {
-        const uint32_t *head = take(p, 8);
-        if (head == NULL || head[0] >= YG_TYPE_COUNT)
-            return false;
-        const char *name = take(p, ((uint64_t)head[1] + 7) & ~UINT64_C(7));
-        if (name == NULL)
-            return false;
-        d->columns[i] = (struct yg_seg_column){{name, head[1]}, (enum yg_type)head[0]};
-    }
-    return true;
-}
-
-static bool check_entries(const struct yg_seg_stripe *st, uint32_t column_count,
-                          uint64_t data_end) {
-    for (uint64_t c = 0; c < column_count; c++) {
-        const struct yg_seg_dict_entry *d = &st->dict_entries[c];
-        if (d->stored_bytes && (d->offset > data_end || d->stored_bytes > data_end - d->offset))
-            return false;
-        for (uint32_t g = 0; g < st->granule_count; g++) {
-            const struct yg_seg_entry *e = &st->entries[c * st->granule_count + g];
-            if (e->count > st->granules[g].rows || e->encoding >= YG_ENC_COUNT ||
-                (e->count && (e->encoding == YG_ENC_NULL || e->offset > data_end ||
-                              e->stored_bytes < sizeof(struct yg_seg_chunk) ||
-                              e->stored_bytes > data_end - e->offset)))
-                return false;
-        }
-    }
-    return true;
-}
-
-static bool parse_stripe(struct parser *p, struct yg_seg_dir *d, struct yg_seg_stripe *st,
-                         uint64_t data_end) {
-    const uint32_t *counts = take(p, 8);
-    if (counts == NULL || counts[1] == 0 || counts[1] > YG_SEG_STRIPE_GRANULES_MAX * 16u)
-        return false;
-    st->row_count = counts[0];
-    st->granule_count = counts[1];
-    st->granules = take(p, sizeof(*st->granules) * (uint64_t)st->granule_count);
-    st->dict_entries = take(p, sizeof(*st->dict_entries) * (uint64_t)d->column_count);
-    st->entries = take(p, sizeof(*st->entries) * (uint64_t)d->column_count * st->granule_count);
-    if (st->granules == NULL || st->dict_entries == NULL || st->entries == NULL)
-        return false;
-    uint64_t rows = 0;
-    for (uint32_t g = 0; g < st->granule_count; g++) {
-        if (st->granules[g].rows == 0 || st->granules[g].rows > YG_GRANULE_ROWS)
-            return false;
-        rows += st->granules[g].rows;
-    }
-    if (rows != st->row_count || !check_entries(st, d->column_count, data_end))
-        return false;
-    st->dicts = yg_calloc(YG_MEM_CACHE, d->column_count + 1u, sizeof(struct yg_seg_dict *));
-    d->granule_count += st->granule_count;
-    return true;
-}
-
-static bool parse_directory(struct yg_seg_dir *d, size_t len, uint64_t data_end,
-                            uint64_t row_count) {
-    struct parser p = {.ptr = d->bytes, .len = len};
-    const uint32_t *head = take(&p, 8);
-    if (head == NULL || head[0] > len / 8 || head[1] > len / 8)
-        return false;
-    d->column_count = head[0];
-    uint32_t stripes = head[1];
-    if (!parse_columns(&p, d))
-        return false;
-    d->stripes = yg_calloc(YG_MEM_CACHE, stripes + 1u, sizeof(*d->stripes));
-    uint64_t rows = 0;
-    for (; d->stripe_count < stripes; d->stripe_count++) {
-        if (!parse_stripe(&p, d, &d->stripes[d->stripe_count], data_end))
-            return false;
-        rows += d->stripes[d->stripe_count].row_count;
-    }
-    return rows == row_count;
-}
 
 // The stored directory (raw_bytes u32, compressed u32, bytes) into d->bytes.
 static yg_rc unpack_directory(struct yg_segment *seg, const char *stored, uint32_t len, uint64_t at,
@@ -320,7 +213,7 @@ static yg_rc load_directory(struct yg_segment *seg, const struct yg_seg_footer *
     uint32_t dir_len;
     YG_TRY(unpack_directory(seg, seg->dir.key_index + foot->key_index_bytes, foot->directory_bytes,
                             foot->directory_offset, &dir_len, err));
-    if (!parse_directory(&seg->dir, dir_len, at, foot->row_count))
+    if (!yg_seg_dir_parse(&seg->dir, seg->version, dir_len, at, foot->row_count))
         return corrupt(seg, foot->directory_offset, "directory breaks its own rules", err);
     return parse_key_index(seg, foot->key_index_bytes, at, err);
 }
@@ -348,7 +241,7 @@ static yg_rc load_locked(struct yg_segment *seg, struct yg_err *err) {
         return corrupt(seg, 0, "not the segment that the catalogue names", err);
     yg_rc rc = load_directory(seg, &facts.foot, err);
     if (rc != YG_OK) {
-        dir_fini(&seg->dir);
+        yg_seg_dir_fini(&seg->dir);
         return rc;
     }
     if (!known)
@@ -392,7 +285,7 @@ bool yg_segment_unload(struct yg_segment *seg) {
     pthread_mutex_lock(&seg->lock);
     bool idle = seg->loaded && atomic_load_explicit(&seg->users, memory_order_acquire) == 0;
     if (idle) {
-        dir_fini(&seg->dir);
+        yg_seg_dir_fini(&seg->dir);
         forget_file(seg);
         seg->loaded = false;
     }

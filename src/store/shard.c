@@ -165,7 +165,7 @@ yg_rc yg_store_memory_segment(struct yg_store *store, const struct yg_columns *c
     };
     struct yg_seg_writer *w = yg_seg_writer_create(&options);
     struct yg_seg_summary summary;
-    yg_rc rc = yg_seg_writer_stripe(w, cs, NULL, 0, err);
+    yg_rc rc = yg_seg_writer_columns(w, cs, NULL, 0, err);
     if (rc == YG_OK)
         rc = yg_seg_writer_finish(w, &summary, err);
     YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_STORE, 0);

@@ -14,7 +14,8 @@
 struct yg_stripe_column {
     yg_str name; // borrowed from the source
     enum yg_type type;
-    uint32_t count; // rows that have a value
+    uint32_t count;   // rows that have a value
+    uint32_t longest; // strings: bytes of the longest one, or a bound; 0 = not known
 };
 
 // The values of one column, by ascending row. Exactly one of the arrays is set; strings come as
@@ -36,7 +37,8 @@ struct yg_stripe_source {
     uint32_t row_count; // ≤ YG_COLUMNS_ROWS_MAX
     const struct yg_stripe_column *columns;
     uint32_t column_count;
-    // Only the rows that have a value; cheaper than the values. Arrays live in `arena` or longer.
+    // Only the rows that have a value, in any order; cheaper than the values. Arrays live in
+    // `arena` or longer.
     yg_rc (*rows)(void *ctx, uint32_t column, struct yg_arena *arena, const uint32_t **ret_rows,
                   uint32_t *ret_count, struct yg_err *err);
     // The values; may be asked more than once for a column. Arrays and bytes of strings live in

@@ -45,12 +45,12 @@ static void fix_chunk(struct yg_segment *seg, uint64_t offset, uint32_t stored) 
 static void fix_chunks(struct yg_segment *seg) {
     for (uint32_t s = 0; s < seg->dir.stripe_count; s++) {
         const struct yg_seg_stripe *stripe = &seg->dir.stripes[s];
-        for (uint32_t c = 0; c < seg->dir.column_count; c++) {
-            fix_chunk(seg, stripe->dict_entries[c].offset, stripe->dict_entries[c].stored_bytes);
-            for (uint32_t g = 0; g < stripe->granule_count; g++) {
-                const struct yg_seg_entry *e = &stripe->entries[c * stripe->granule_count + g];
-                fix_chunk(seg, e->offset, e->stored_bytes);
-            }
+        for (uint32_t i = 0; i < stripe->record_count; i++) {
+            const struct yg_seg_record *rec = &stripe->records[i];
+            fix_chunk(seg, rec->head.dict.offset, rec->head.dict.stored_bytes);
+            fix_chunk(seg, rec->head.map.offset, rec->head.map.stored_bytes);
+            for (uint32_t e = 0; e < rec->head.entry_count; e++)
+                fix_chunk(seg, rec->entries[e].offset, rec->entries[e].stored_bytes);
         }
     }
 }

@@ -109,7 +109,7 @@ static void make_segment(enum yg_track track, uint32_t rows, bool plain, const c
     YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_STORE, 0);
     yg_rc rc = yg_columns_of_parts(track, &part, 1, &cs, NULL);
     YG_ASSERT(rc == YG_OK);
-    rc = yg_seg_writer_stripe(w, cs, NULL, cs->row_count, NULL);
+    rc = yg_seg_writer_columns(w, cs, NULL, cs->row_count, NULL);
     rc |= yg_seg_writer_finish(w, &sum, NULL);
     YG_ASSERT(rc == YG_OK);
     yg_seg_writer_take(w, &bytes);

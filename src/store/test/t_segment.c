@@ -39,7 +39,7 @@ static struct yg_segment *write_memory(const struct yg_columns *cs, const uint32
     struct yg_seg_summary sum;
     struct yg_buf bytes = YG_BUF(YG_MEM_STORE, 0);
     struct yg_segment *seg;
-    OK(yg_seg_writer_stripe(w, cs, order, cs->row_count, err));
+    OK(yg_seg_writer_columns(w, cs, order, cs->row_count, err));
     OK(yg_seg_writer_finish(w, &sum, err));
     yg_seg_writer_take(w, &bytes);
     yg_seg_writer_destroy(w);
@@ -57,7 +57,7 @@ static void write_file(const char *path, const struct yg_columns *cs, uint32_t *
     struct yg_seg_summary sum;
     for (uint32_t at = 0; at < cs->row_count; at += stripe) {
         uint32_t n = cs->row_count - at < stripe ? cs->row_count - at : stripe;
-        OK(yg_seg_writer_stripe(w, cs, order + at, n, err));
+        OK(yg_seg_writer_columns(w, cs, order + at, n, err));
     }
     OK(yg_seg_writer_finish(w, &sum, err));
     assert_int_equal(sum.row_count, cs->row_count);
@@ -139,6 +139,71 @@ static void segments_join(void **state) {
     yg_columns_destroy(joined);
     for (int i = 0; i < 3; i++)
         yg_segment_unref(segs[i]);
+    model_fini(&m);
+}
+
+// All stripes of some files in one new file, as they stand.
+static void copy_files(const char *path, struct yg_segment **segs, uint32_t n) {
+    int fd;
+    OK(yg_file_open(path, O_WRONLY | O_CREAT | O_TRUNC, &fd, err));
+    struct yg_seg_writer_options o = {
+        .track = YG_TRACK_LOGS, .day = 20000, .segment_id = 10, .fd = fd};
+    struct yg_seg_writer *w = yg_seg_writer_create(&o);
+    struct yg_seg_summary sum;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t s = 0; s < segs[i]->dir.stripe_count; s++)
+            OK(yg_seg_writer_copy_stripe(w, segs[i], s, err));
+    OK(yg_seg_writer_finish(w, &sum, err));
+    yg_seg_writer_destroy(w);
+    yg_file_close(&fd);
+}
+
+static void stripes_are_copied(void **state) {
+    (void)state;
+    struct rng r = {16};
+    struct model m = MODEL();
+    struct yg_segment *segs[3], *copy;
+    char paths[4][64];
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(paths[i], sizeof(paths[i]), "/tmp/yg-t-segment-%d-%d", (int)getpid(), i);
+        if (i == 3)
+            break;
+        struct yg_batch *b = random_batch(&r, YG_TRACK_LOGS, 30, 40u * (uint32_t)i, 1);
+        model_add(&m, b);
+        struct yg_columns *cs = columns_of(b);
+        uint32_t *order = shuffled(&r, cs->row_count);
+        write_file(paths[i], cs, order, 17);
+        segs[i] = yg_segment_of_file(paths[i]);
+        OK(yg_segment_load(segs[i], err));
+        free(order);
+        yg_columns_destroy(cs);
+        yg_batch_destroy(b);
+    }
+    copy_files(paths[3], segs, 3);
+    copy = yg_segment_of_file(paths[3]);
+    check_segment(&m, copy);
+    assert_int_equal(copy->dir.stripe_count, 6);
+    // A damaged chunk is not carried on.
+    int fd;
+    struct yg_err fault = {0};
+    OK(yg_file_open(paths[0], O_RDWR, &fd, err));
+    uint64_t at = segs[0]->dir.stripes[0].records[3].entries[0].offset + 17;
+    unsigned char byte;
+    assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+    yg_file_close(&fd);
+    struct yg_seg_writer_options o = {.track = YG_TRACK_LOGS, .fd = -1};
+    struct yg_seg_writer *w = yg_seg_writer_create(&o);
+    assert_int_equal(yg_seg_writer_copy_stripe(w, segs[0], 0, &fault), YG_ECORRUPT);
+    assert_non_null(strstr(fault.text, paths[0]));
+    yg_seg_writer_destroy(w);
+    yg_segment_unref(copy);
+    for (int i = 0; i < 4; i++) {
+        if (i < 3)
+            yg_segment_unref(segs[i]);
+        (void)unlink(paths[i]);
+    }
     model_fini(&m);
 }
 
@@ -276,7 +341,8 @@ static void a_decoder_survives_any_bytes(void **state) {
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
     uint64_t end = 0;
     for (uint32_t c = 0; c < seg->dir.column_count; c++) {
-        const struct yg_seg_entry *e = &seg->dir.stripes[0].entries[c];
+        const struct yg_seg_entry *e =
+            yg_segment_entry(yg_segment_record(&seg->dir.stripes[0], c), 0);
         end = e->count && e->offset + e->stored_bytes > end ? e->offset + e->stored_bytes : end;
     }
     uint32_t refused = 0;
@@ -303,6 +369,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_and_files_give_back_what_was_written),
         cmocka_unit_test(segments_join),
+        cmocka_unit_test(stripes_are_copied),
         cmocka_unit_test(numbers_at_their_limits),
         cmocka_unit_test(every_damaged_byte_is_noticed_or_harmless),
         cmocka_unit_test(a_decoder_survives_any_bytes),

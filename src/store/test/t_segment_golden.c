@@ -76,8 +76,8 @@ static int write_golden(const char *path) {
     uint32_t order[GOLDEN_ROWS];
     for (uint32_t i = 0; i < GOLDEN_ROWS; i++)
         order[i] = i;
-    OK(yg_seg_writer_stripe(w, cs, order, GOLDEN_STRIPE, err));
-    OK(yg_seg_writer_stripe(w, cs, order + GOLDEN_STRIPE, GOLDEN_ROWS - GOLDEN_STRIPE, err));
+    OK(yg_seg_writer_columns(w, cs, order, GOLDEN_STRIPE, err));
+    OK(yg_seg_writer_columns(w, cs, order + GOLDEN_STRIPE, GOLDEN_ROWS - GOLDEN_STRIPE, err));
     OK(yg_seg_writer_finish(w, &sum, err));
     yg_seg_writer_destroy(w);
     yg_file_close(&fd);
@@ -90,8 +90,8 @@ static void note_encodings(struct yg_segment *seg, uint32_t seen[256]) {
     for (uint32_t s = 0; s < seg->dir.stripe_count; s++)
         for (uint32_t g = 0; g < seg->dir.stripes[s].granule_count; g++)
             for (uint32_t c = 0; c < seg->dir.column_count; c++) {
-                const struct yg_seg_stripe *st = &seg->dir.stripes[s];
-                seen[st->entries[c * st->granule_count + g].encoding]++;
+                const struct yg_seg_record *rec = yg_segment_record(&seg->dir.stripes[s], c);
+                seen[yg_segment_entry(rec, g)->encoding]++;
             }
 }
 
