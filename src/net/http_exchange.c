@@ -19,7 +19,8 @@ struct net_exchange *net_exchange_get(struct net_conn *conn) {
         x = yg_calloc(YG_MEM_NET, 1, sizeof(*x));
         x->loop = loop;
         x->head = YG_BUF(YG_MEM_NET, 2 * NET_HEAD_MAX_BYTES + (16u << 10));
-        x->out_head = YG_BUF(YG_MEM_NET, 64u << 10);
+        // Not charged to the room: it must be possible to say that the room is full.
+        x->out_head = YG_BUF(YG_MEM_BASE, 64u << 10);
         x->body = YG_BUF(YG_MEM_NET, SIZE_MAX);
     }
     x->next = NULL;
@@ -277,7 +278,7 @@ void yg_http_reply_json(struct yg_http_request *take_req, uint16_t status,
 void yg_http_reply_text(struct yg_http_request *take_req, uint16_t status, const char *content_type,
                         yg_str copy) {
     struct yg_http_reply reply = {.status = status, .content_type = content_type};
-    reply.body = YG_BUF(YG_MEM_NET, copy.len + 1);
+    reply.body = YG_BUF(YG_MEM_BASE, copy.len + 1); // short, and must always be possible
     yg_buf_puts(&reply.body, copy);
     yg_http_reply(take_req, &reply);
 }

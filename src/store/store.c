@@ -17,7 +17,8 @@
 #define ROWS_SHARE_NUM 5
 #define ROWS_SHARE_DEN 8
 #define TICK_MS 100
-#define SLOW_TICKS 100 // disk, retention and expiry are looked at every 10 s
+#define DISK_TICKS 10  // free room of the disk is looked at every second
+#define SLOW_TICKS 100 // retention and expiry every 10 s
 
 struct pending {
     struct yg_wal_item item; // first: the WAL knows only this
@@ -37,6 +38,11 @@ static void pending_free(struct pending *p) {
     yg_free(YG_MEM_STORE, p);
 }
 
+static bool disk_became_full(struct yg_store *store) {
+    yg_store_check_disk(store);
+    return atomic_load_explicit(&store->disk_full, memory_order_relaxed);
+}
+
 // On the WAL thread, in order.
 static void frame_done(void *ctx, struct yg_wal_item *take_item, yg_rc rc,
                        const struct yg_err *err) {
@@ -54,6 +60,11 @@ static void frame_done(void *ctx, struct yg_wal_item *take_item, yg_rc rc,
         }
         p->batch = NULL;
         p->points = NULL;
+    }
+    struct yg_err full;
+    if (rc == YG_EIO && disk_became_full(store)) { // the sender is to wait, not to give up
+        rc = yg_fail(&full, YG_EBUSY, "the disk is full: %s", err->text);
+        err = &full;
     }
     if (p->fn)
         p->fn(p->arg, rc, err);
@@ -181,8 +192,9 @@ static void tick(struct yg_store *store, uint64_t count) {
         yg_strand_call(store->shards[s].strand, tick_shard, &job);
     }
     yg_store_flush_if_due(store);
-    if (count % SLOW_TICKS == 0) {
+    if (count % DISK_TICKS == 0)
         yg_store_check_disk(store);
+    if (count % SLOW_TICKS == 0) {
         yg_store_retain(store);
         yg_resend_expire(&store->resend, yg_now_ns(store->o.clock));
     }
