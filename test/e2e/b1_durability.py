@@ -18,9 +18,9 @@ SEED = random.SystemRandom().randrange(10**6)       # printed by a failing test
 class Sender(threading.Thread):
     """Sends numbered batches of one kind until told to stop; knows which were acknowledged and which are in doubt."""
 
-    def __init__(self, node, kind, first):
+    def __init__(self, node, kind, first, epoch=0):
         super().__init__(daemon=True)
-        self.node, self.kind, self.next = node, kind, first
+        self.node, self.kind, self.next, self.epoch = node, kind, first, epoch
         self.acked, self.doubt, self.stop = set(), [], threading.Event()
 
     def numbers(self, batch):
@@ -28,14 +28,14 @@ class Sender(threading.Thread):
 
     def request(self, batch, now_s):
         if self.kind == "logs":
-            rows = [{"message": f"row {n}", "service": "kill-logs", "n": n, "timestamp": now_s * 1000} for n in self.numbers(batch)]
+            rows = [{"message": f"row {n}", "service": f"kill-logs{self.epoch}", "n": n, "timestamp": now_s * 1000} for n in self.numbers(batch)]
             return "api", "POST", "/api/v2/logs", json.dumps(rows).encode(), "application/json"
         if self.kind == "spans":
-            rows = [{"service": "kill-spans", "name": "op", "resource": f"r{n % 7}", "trace_id": batch + 1, "span_id": n + 1,
+            rows = [{"service": f"kill-spans{self.epoch}", "name": "op", "resource": f"r{n % 7}", "trace_id": self.epoch * 10**9 + batch + 1, "span_id": n + 1,
                      "parent_id": 0 if n % 10 == 0 else batch * 10 + 1, "start": now_s * 10**9 + n, "duration": 1000 + n, "error": 0,
                      "meta": {"k": f"v{n}"}, "metrics": {"n": n}} for n in self.numbers(batch)]
             return "agent", "PUT", "/v0.4/traces", msgpack.packb([rows]), "application/msgpack"
-        rows = [{"metric": f"kill.points{batch // 500}", "type": 1, "points": [{"timestamp": now_s, "value": 1}], "interval": 10,
+        rows = [{"metric": f"kill.points{self.epoch}.{batch // 500}", "type": 1, "points": [{"timestamp": now_s, "value": 1}], "interval": 10,
                  "tags": [f"n:{n}"]} for n in self.numbers(batch)]
         return "api", "POST", "/api/v2/series", json.dumps({"series": rows}).encode(), "application/json"
 
@@ -66,18 +66,18 @@ class Sender(threading.Thread):
         self.doubt.clear()
 
 
-def stored_numbers(node, kind, last_batch):
+def stored_numbers(node, kind, last_batch, epoch):
     """n → how often it is stored."""
     if kind == "logs":
-        rows = node.search_logs("service:kill-logs", since="now-2h")
+        rows = node.search_logs(f"service:kill-logs{epoch}", since="now-2h")
         return collections.Counter(int(r["attributes"]["attributes"]["n"]) for r in rows)
     if kind == "spans":
-        rows = node.search_spans("service:kill-spans", since="now-2h")
+        rows = node.search_spans(f"service:kill-spans{epoch}", since="now-2h")
         return collections.Counter(int(r["attributes"]["custom"]["n"]) for r in rows)
     now = int(time.time())
     found = collections.Counter()
     for part in range(last_batch // 500 + 1):           # a query answers at most 10,000 groups
-        res = node.query(f"sum:kill.points{part}{{*}} by {{n}}.as_count()", start=now - 3600, end=now + 60)
+        res = node.query(f"sum:kill.points{epoch}.{part}{{*}} by {{n}}.as_count()", start=now - 3600, end=now + 60)
         found.update({int(s["tag_set"][0][2:]): round(sum(v for _, v in s["pointlist"])) for s in res})
     return found
 
@@ -85,7 +85,7 @@ def stored_numbers(node, kind, last_batch):
 def check(node, senders):
     for sender in senders:
         wanted = {n for batch in sender.acked for n in sender.numbers(batch)}
-        got = stored_numbers(node, sender.kind, sender.next)
+        got = stored_numbers(node, sender.kind, sender.next, sender.epoch)
         lost = sorted(wanted - set(got))
         doubled = sorted(n for n, times in got.items() if times > 1)
         strange = sorted(set(got) - wanted)
@@ -95,11 +95,15 @@ def check(node, senders):
 
 
 def kill_loop(make_yagura, rounds, longest_s):
-    """On a release build where there is one ($YAGURA_RELEASE_BIN): more happens between two kills."""
+    """On a release build where there is one ($YAGURA_RELEASE_BIN): more happens between two kills. Every 25 rounds the rows
+    get new names, so that a check reads what is new; all that went before is counted at the end of each such epoch."""
     rng = random.Random(SEED)
     node = make_yagura(program=os.environ.get("YAGURA_RELEASE_BIN"))
-    senders = [Sender(node, kind, 0) for kind in ("logs", "spans", "points")]
-    for _ in range(rounds):
+    finished = []                                       # senders of past epochs
+    for round_ in range(rounds):
+        if round_ % EPOCH == 0:
+            finished += senders if round_ else []
+            senders = [Sender(node, kind, 0, round_ // EPOCH) for kind in ("logs", "spans", "points")]
         senders = [fresh(s) for s in senders]
         for s in senders:
             s.start()
@@ -113,14 +117,35 @@ def kill_loop(make_yagura, rounds, longest_s):
         for s in senders:
             s.resend()
         check(node, senders)
-    assert all(len(s.acked) >= rounds for s in senders), "the loop must have stored something"
+        if round_ % EPOCH == EPOCH - 1:
+            check_counts(node, finished + senders)
+    assert all(len(s.acked) >= min(rounds, EPOCH) / 2 for s in finished + senders), "the loop must have stored something"
     node.restart()
     check(node, senders)
+    check_counts(node, finished + senders)
+
+
+EPOCH = 25                                              # rounds
+
+
+def check_counts(node, senders):
+    """Rows and spans of every epoch: as many as were acknowledged."""
+    for kind, path, wrap in (("logs", "/api/v2/logs/analytics/aggregate", lambda q: q),
+                             ("spans", "/api/v2/spans/analytics/aggregate",
+                              lambda q: {"data": {"type": "aggregate_request", "attributes": q}})):
+        res = node.post(path, wrap({"filter": {"query": f"service:kill-{kind}*", "from": "now-6h", "to": "now+1h"},
+                                    "compute": [{"aggregation": "count"}], "group_by": [{"facet": "service", "limit": 1000}]}), timeout_s=120)
+        assert res.status == 200, res
+        data = res.json["data"]
+        rows = [b.get("attributes", b) for b in (data["buckets"] if isinstance(data, dict) else data)]
+        got = {r["by"]["service"]: (r.get("computes") or r["compute"])["c0"] for r in rows}
+        wanted = {f"kill-{kind}{s.epoch}": 10 * len(s.acked) for s in senders if s.kind == kind}
+        assert got == wanted, f"{kind} by epoch (seed {SEED})"
 
 
 def fresh(old):
     """A new thread that goes on where the old one was."""
-    new = Sender(old.node, old.kind, old.next)
+    new = Sender(old.node, old.kind, old.next, old.epoch)
     new.acked, new.doubt = old.acked, old.doubt
     return new
 
@@ -131,7 +156,7 @@ def test_kill_9_loses_and_doubles_nothing(make_yagura):
 
 @pytest.mark.soak
 def test_kill_9_many_times(make_yagura):
-    kill_loop(make_yagura, rounds=40, longest_s=2.0)
+    kill_loop(make_yagura, rounds=int(os.environ.get("YAGURA_KILL_ROUNDS", 1000)), longest_s=0.8)
 
 
 def test_kill_9_right_after_the_first_answer(make_yagura):
