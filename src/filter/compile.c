@@ -66,9 +66,10 @@ static int by_cost(const void *a, const void *b) {
 }
 
 // Depth is the parser's limit.
-static yg_rc plan_tree(struct compiler *c, const struct yg_node *n,
+static yg_rc plan_tree(struct compiler *c, const struct yg_node *n, uint32_t depth,
                        struct yg_plan_node **ret_node) {
     struct yg_filter *f = c->f;
+    f->plan_depth = depth > f->plan_depth ? depth : f->plan_depth;
     struct yg_plan_node *p = YG_NEW(f->arena, struct yg_plan_node);
     if (p == NULL)
         return yg_fail(c->err, YG_ENOMEM, "no memory for a filter");
@@ -89,7 +90,7 @@ static yg_rc plan_tree(struct compiler *c, const struct yg_node *n,
             return yg_fail(c->err, YG_ENOMEM, "no memory for a filter");
         for (; p->child_count < n->child_count; p->child_count++) {
             struct yg_plan_node *child = NULL;
-            YG_TRY(plan_tree(c, n->children[p->child_count], &child));
+            YG_TRY(plan_tree(c, n->children[p->child_count], depth + 1, &child));
             p->children[p->child_count] = child;
             p->cost += child->cost + 1;
         }
@@ -176,7 +177,7 @@ yg_rc yg_filter_compile(const struct yg_node *tree, struct yg_time_range range,
     f->arena = arena;
     f->range = range;
     struct compiler c = {.f = f, .err = err};
-    yg_rc rc = plan_tree(&c, tree, &f->plan);
+    yg_rc rc = plan_tree(&c, tree, 1, &f->plan);
     if (rc == YG_OK)
         rc = compile_node(&c, f->plan, 1, 0);
     if (rc == YG_OK) {

@@ -41,6 +41,27 @@ yg_rc yg_filter_run(struct yg_filter *f, struct yg_block *b, uint64_t *ret_rows,
 // Never widens.
 void yg_filter_narrow(struct yg_filter *f, struct yg_time_range range);
 
+// ---- candidates: which granules of a segment may hold matching rows, before one of them is opened
+// What a segment knows of its granules. Every function sets the bits of granules and clears none.
+struct yg_granules {
+    enum yg_track track;
+    uint32_t count;
+    // Granules where a row has a value of that type in the column; range (I64, BOOL, F64; may be
+    // NULL): only where the values' range meets [range[0], range[1]].
+    void (*present)(void *ctx, yg_str column, enum yg_type type, const double range[2],
+                    uint64_t *bits);
+    // Granules where a STR value of the column may equal the text, an ID value may have that low
+    // half, a STR value may hold the word (yg_words).
+    void (*value)(void *ctx, yg_str column, yg_str text, uint64_t *bits);
+    void (*id)(void *ctx, yg_str column, yg_id128 id, uint64_t *bits);
+    void (*word)(void *ctx, yg_str column, yg_str folded_word, uint64_t *bits);
+    void *ctx;
+};
+// Sets ret_bits (YG_BITS_WORDS(g->count) words) to the granules that may hold a matching row. Time
+// is not looked at.
+yg_rc yg_filter_granules(struct yg_filter *f, const struct yg_granules *g, uint64_t *ret_bits,
+                         struct yg_err *err) YG_MUST_USE;
+
 // ---- values of a field, for facets, group-by and measures
 // Calls fn for every value of `field` in row r: JSON columns give each scalar element, TAG fields
 // each value of that key, attribute paths reach into JSON arrays of objects. Text form for

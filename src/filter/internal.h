@@ -99,6 +99,8 @@ struct yg_leaf {
     yg_str lo_text, hi_text;
     const struct yg_cidr *cidrs;
     uint32_t cidr_count;
+    const yg_str *words; // of the key index: what a matching text has all of (granules.c)
+    uint32_t word_count;
 };
 
 yg_rc yg_leaf_compile(const struct yg_node *n, struct yg_arena *arena, struct yg_leaf *out,
@@ -110,6 +112,9 @@ bool yg_leaf_bool(const struct yg_leaf *l, bool v);
 bool yg_leaf_id(const struct yg_leaf *l, yg_id128 v);
 bool yg_leaf_json(const struct yg_leaf *l, yg_str json, yg_str path, struct yg_arena *scratch);
 bool yg_leaf_tags(const struct yg_leaf *l, yg_str tags, const struct yg_source *source);
+// Fills l->words from the text of the condition.
+yg_rc yg_leaf_words(struct yg_leaf *l, bool wild, struct yg_arena *arena,
+                    struct yg_err *err) YG_MUST_USE;
 // True when a number in [min, max] could match.
 bool yg_leaf_may_number(const struct yg_leaf *l, double min, double max);
 bool yg_cidr_parse(yg_str s, struct yg_cidr *ret_cidr);

@@ -313,6 +313,7 @@ static yg_rc leaf_text(struct yg_leaf *l, const struct yg_node *n, struct yg_are
     YG_TRY(yg_pattern_compile(l->text, wild, true, token, arena, &l->folded, err));
     if (n->kind == YG_NODE_GLOB)
         YG_TRY(yg_pattern_compile(l->text, true, false, false, arena, &l->exact, err));
+    YG_TRY(yg_leaf_words(l, wild, arena, err));
     if (n->kind == YG_NODE_TERM) {
         leaf_numbers(l, l->text);
         if (!is_bits_column(&n->field))

@@ -68,6 +68,7 @@ struct yg_filter {
     uint32_t register_count;
     struct yg_memo_table *memos; // per leaf
     struct yg_plan_node *plan;
+    uint32_t plan_depth;
 };
 
 #endif

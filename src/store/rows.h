@@ -41,6 +41,11 @@ void yg_snapshot_granule_range(const struct yg_snapshot *snap, uint32_t segment,
 yg_rc yg_snapshot_block(struct yg_snapshot *snap, uint32_t segment, uint32_t granule,
                         struct yg_arena *arena, struct yg_block **ret_block,
                         struct yg_err *err) YG_MUST_USE;
+// What the segment knows of its granules without reading a chunk (filter.h: yg_filter_granules).
+// Borrow: until the snapshot is closed. Thread: any.
+struct yg_granules;
+yg_rc yg_snapshot_granules(struct yg_snapshot *snap, uint32_t segment,
+                           struct yg_granules *ret_granules, struct yg_err *err) YG_MUST_USE;
 // False when the column's statistics or (later) key index prove that no granule of the segment can
 // hold the trace id.
 bool yg_snapshot_may_hold_trace(struct yg_snapshot *snap, uint32_t segment, yg_id128 trace_id);

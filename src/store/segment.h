@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "model/block.h"
 #include "store/columns.h"
+#include "store/key_index.h"
 #include "store/stripe.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are little endian in place");
@@ -241,6 +242,7 @@ struct yg_seg_dir { // parsed directory; borrowed strings point into `bytes`
     uint32_t granule_count; // of all stripes
     const uint32_t *bloom;  // blocks of 8 words; NULL = none
     uint32_t bloom_blocks;
+    struct yg_key_index keys; // kind 2; zeroed: covers nothing
     char *key_index;
     size_t memory_bytes;
 };

@@ -256,6 +256,13 @@ static yg_rc load(const struct yg_snapshot *snap, uint32_t segment, struct yg_er
     return rc;
 }
 
+yg_rc yg_snapshot_load(struct yg_snapshot *snap, uint32_t segment, struct yg_segment **ret_seg,
+                       struct yg_err *err) {
+    YG_TRY(load(snap, segment, err));
+    *ret_seg = snap->segs[segment];
+    return YG_OK;
+}
+
 void yg_snapshot_segment(const struct yg_snapshot *snap, uint32_t idx,
                          struct yg_segment_info *ret_info) {
     YG_CHECK(snap, SNAPSHOT_MAGIC);

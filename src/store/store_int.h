@@ -218,4 +218,8 @@ uint64_t yg_trace_versions_get(const struct yg_trace_versions *v, yg_id128 id);
 void yg_trace_versions_set(struct yg_trace_versions *v, yg_id128 id, uint64_t version, int32_t day,
                            bool saved);
 
+// A segment of a snapshot with its directory, which stays until the snapshot is closed.
+yg_rc yg_snapshot_load(struct yg_snapshot *snap, uint32_t segment, struct yg_segment **ret_seg,
+                       struct yg_err *err) YG_MUST_USE;
+
 #endif
