@@ -23,18 +23,18 @@ void yg_buf_reset(struct yg_buf *b) {
     b->failed = false;
 }
 
-yg_rc yg_buf_reserve(struct yg_buf *b, size_t more_bytes, struct yg_err *err) {
-    YG_ASSERT(b->len <= b->cap);
-    if (more_bytes <= b->cap - b->len)
-        return YG_OK;
+// The size after more_bytes; 0 where it would pass the limit.
+static size_t wanted(const struct yg_buf *b, size_t more_bytes) {
     if (b->len > b->limit_bytes || more_bytes > b->limit_bytes - b->len)
-        return yg_fail(err, YG_ELIMIT, "buffer would exceed %zu bytes", b->limit_bytes);
-    size_t want = b->len + more_bytes;
-    size_t cap = b->cap ? b->cap : FIRST_BYTES;
-    while (cap < want)
-        cap = cap > SIZE_MAX / 2 ? want : cap * 2;
-    if (cap > b->limit_bytes)
-        cap = b->limit_bytes;
+        return 0;
+    return b->len + more_bytes;
+}
+
+static yg_rc over_limit(const struct yg_buf *b, struct yg_err *err) {
+    return yg_fail(err, YG_ELIMIT, "buffer would exceed %zu bytes", b->limit_bytes);
+}
+
+static yg_rc grow_to(struct yg_buf *b, size_t cap, struct yg_err *err) {
     char *grown = yg_try_realloc(b->tag, b->ptr, cap);
     if (grown == NULL)
         return yg_fail(err, YG_ENOMEM, "no memory for a buffer of %zu bytes (%s)", cap,
@@ -42,6 +42,27 @@ yg_rc yg_buf_reserve(struct yg_buf *b, size_t more_bytes, struct yg_err *err) {
     b->ptr = grown;
     b->cap = cap;
     return YG_OK;
+}
+
+yg_rc yg_buf_reserve(struct yg_buf *b, size_t more_bytes, struct yg_err *err) {
+    YG_ASSERT(b->len <= b->cap);
+    if (more_bytes <= b->cap - b->len)
+        return YG_OK;
+    size_t want = wanted(b, more_bytes);
+    if (want == 0)
+        return over_limit(b, err);
+    size_t cap = b->cap ? b->cap : FIRST_BYTES;
+    while (cap < want)
+        cap = cap > SIZE_MAX / 2 ? want : cap * 2;
+    return grow_to(b, cap > b->limit_bytes ? b->limit_bytes : cap, err);
+}
+
+yg_rc yg_buf_reserve_exact(struct yg_buf *b, size_t more_bytes, struct yg_err *err) {
+    YG_ASSERT(b->len <= b->cap);
+    if (more_bytes <= b->cap - b->len)
+        return YG_OK;
+    size_t want = wanted(b, more_bytes);
+    return want == 0 ? over_limit(b, err) : grow_to(b, want, err);
 }
 
 yg_rc yg_buf_append(struct yg_buf *b, yg_str s, struct yg_err *err) {

@@ -21,6 +21,8 @@ struct yg_buf {
 void yg_buf_fini(struct yg_buf *b);
 void yg_buf_reset(struct yg_buf *b); // empties, keeps the memory
 yg_rc yg_buf_reserve(struct yg_buf *b, size_t more_bytes, struct yg_err *err) YG_MUST_USE; // ELIMIT
+// The same without room for more appends: for output whose size is known.
+yg_rc yg_buf_reserve_exact(struct yg_buf *b, size_t more_bytes, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_buf_append(struct yg_buf *b, yg_str s, struct yg_err *err) YG_MUST_USE;
 
 // For writers of long answers: append now, ask yg_buf_ok once at the end.

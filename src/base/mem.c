@@ -7,6 +7,9 @@
 
 #include "base/panic.h"
 
+#define KEPT_BLOCK_BYTES_MAX (32 << 20) // the most that glibc takes: half a heap of a thread
+#define KEPT_TOP_BYTES (64 << 20)
+
 // One cache line per tag, so that rooms do not slow each other down.
 struct account {
     _Alignas(64) _Atomic int64_t used;
@@ -128,6 +131,15 @@ char *yg_strndup(enum yg_mem_tag tag, const char *ptr, size_t len) {
         memcpy(copy, ptr, len);
     copy[len] = 0;
     return copy;
+}
+
+void yg_mem_tune(void) {
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_BYTES_MAX);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_TOP_BYTES);
+}
+
+void yg_mem_trim(void) {
+    (void)malloc_trim(0);
 }
 
 bool yg_mem_charge(enum yg_mem_tag tag, int64_t bytes) {

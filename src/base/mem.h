@@ -31,6 +31,13 @@ void *yg_try_realloc(enum yg_mem_tag tag, void *ptr, size_t bytes);
 void yg_free(enum yg_mem_tag tag, void *ptr);                       // NULL is fine
 char *yg_strndup(enum yg_mem_tag tag, const char *ptr, size_t len); // NUL-terminated copy
 
+// Tells the system's allocator to keep what is freed for the next body or segment instead of
+// handing every large block back and faulting it in again. Before threads start.
+void yg_mem_tune(void);
+// Hands free memory back to the system. Takes milliseconds; other threads' allocations wait
+// meanwhile, a heap at a time.
+void yg_mem_trim(void);
+
 // Charge without allocating (negative gives back); false when the room's limit would be passed.
 bool yg_mem_charge(enum yg_mem_tag tag, int64_t bytes);
 void yg_mem_limit_set(enum yg_mem_tag tag,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #define INTERVAL_S 10
+#define UNUSED_BYTES_MAX (24 << 20) // resident, charged to no room; more is handed back
 #define POINTS_MEMORY_MAX (8u << 20)
 
 void yg_selfwatch_init(struct yg_selfwatch *w) {
@@ -34,6 +35,15 @@ static int64_t resident_bytes(void) {
         !yg_str_to_i64(piece, &pages))
         return 0;
     return pages * sysconf(_SC_PAGESIZE);
+}
+
+// Code, stacks and libraries are about 14 MiB; the rest of what no room holds is free memory.
+static void trim_memory(void) {
+    int64_t used = 0;
+    for (unsigned t = 0; t < YG_MEM_TAG_COUNT; t++)
+        used += yg_mem_used((enum yg_mem_tag)t);
+    if (resident_bytes() - used > UNUSED_BYTES_MAX)
+        yg_mem_trim();
 }
 
 static void refresh(struct yg_selfwatch *w) {
@@ -120,5 +130,6 @@ void yg_selfwatch_tick(struct yg_selfwatch *w) {
     if (now_ns < w->next_ns)
         return;
     w->next_ns = (now_ns / YG_NS_PER_S / INTERVAL_S + 1) * INTERVAL_S * YG_NS_PER_S;
+    trim_memory();
     append_own(w, now_ns);
 }

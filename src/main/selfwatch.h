@@ -18,8 +18,8 @@ struct yg_selfwatch {
 void yg_selfwatch_init(struct yg_selfwatch *w);
 void yg_selfwatch_fini(struct yg_selfwatch *w);
 // Refreshes the gauges (memory by room, queue depths, store, process) that base/counter.h shows to
-// /metrics; when ten seconds passed, also appends all of them as points. Called every second by
-// main's thread.
+// /metrics; when ten seconds passed, also appends all of them as points and hands free memory back.
+// Called every second by main's thread.
 void yg_selfwatch_tick(struct yg_selfwatch *w);
 
 #endif

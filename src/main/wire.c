@@ -206,6 +206,7 @@ static void make_public_url(struct yg_wire *w, const struct yg_options *o) {
 }
 
 yg_rc yg_wire_listen(struct yg_wire *w, const struct yg_options *o, struct yg_err *err) {
+    yg_mem_tune();
     share_memory(o->memory_limit_bytes);
     w->api.clock = &yg_clock_system;
     w->api.started_ns = yg_now_ns(&yg_clock_system);

@@ -12,8 +12,12 @@
 #define INTERN_TRIAL 256u
 
 struct yg_batch *yg_batch_create(enum yg_track track, size_t limit_bytes) {
+    return yg_batch_create_for(YG_MEM_INTAKE, track, limit_bytes);
+}
+
+struct yg_batch *yg_batch_create_for(enum yg_mem_tag tag, enum yg_track track, size_t limit_bytes) {
     YG_ASSERT(track < YG_TRACK_COUNT);
-    struct yg_arena *arena = yg_arena_create(YG_MEM_INTAKE, limit_bytes);
+    struct yg_arena *arena = yg_arena_create(tag, limit_bytes);
     if (arena == NULL)
         return NULL;
     struct yg_batch *b = YG_NEW(arena, struct yg_batch);
@@ -23,7 +27,7 @@ struct yg_batch *yg_batch_create(enum yg_track track, size_t limit_bytes) {
     }
     b->track = track;
     b->arena = arena;
-    b->own_index = YG_MAP(YG_MEM_INTAKE, false);
+    b->own_index = YG_MAP(tag, false);
     return b;
 }
 

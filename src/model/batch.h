@@ -58,8 +58,9 @@ struct yg_batch {
     uint64_t sequence; // set by the store's append
 };
 
-// limit_bytes bounds the arena. NULL when the room has no memory.
+// limit_bytes bounds the arena. NULL when the room (intake, or the one named) has no memory.
 struct yg_batch *yg_batch_create(enum yg_track track, size_t limit_bytes);
+struct yg_batch *yg_batch_create_for(enum yg_mem_tag tag, enum yg_track track, size_t limit_bytes);
 void yg_batch_destroy(struct yg_batch *b);
 // The batch takes the body's memory, so that values may borrow from it.
 void yg_batch_keep_body(struct yg_batch *b, struct yg_buf *take_body);
@@ -100,10 +101,11 @@ bool yg_batch_col_value(const struct yg_batch_col *c, uint32_t row, struct yg_va
 // Removes the rows whose bit in `drop` is set (row numbers close up).
 yg_rc yg_batch_remove(struct yg_batch *b, const uint64_t *drop, struct yg_err *err) YG_MUST_USE;
 
-// WAL payload: column form with dictionaries, by byte offset in docs/formats/wal.md; decode gives a
-// batch of its own.
+// WAL payload: column form with dictionaries, by byte offset in docs/formats/wal.md. Decode gives a
+// batch to read: its strings borrow from `in`, which yg_batch_keep_body may hand over to it.
+// ECORRUPT, ENOMEM.
 yg_rc yg_batch_encode(const struct yg_batch *b, struct yg_buf *out, struct yg_err *err) YG_MUST_USE;
-yg_rc yg_batch_decode(yg_str in, size_t limit_bytes, struct yg_batch **ret_batch,
-                      struct yg_err *err) YG_MUST_USE; // ECORRUPT
+yg_rc yg_batch_decode(yg_str in, enum yg_mem_tag tag, size_t limit_bytes,
+                      struct yg_batch **ret_batch, struct yg_err *err) YG_MUST_USE;
 
 #endif

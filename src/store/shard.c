@@ -74,7 +74,7 @@ static void builder_add(struct yg_shard *sh, struct yg_shared_batch *shared,
     b->parts[b->count] = part;
     b->owners[b->count++] = shared;
     b->row_count += part.row_count;
-    b->bytes += shared->bytes;
+    b->bytes += shared->bytes * part.row_count / shared->batch->row_count;
     b->max_sequence = sequence;
     note_memory(sh->store);
 }
@@ -283,11 +283,18 @@ static void note_received(struct yg_store *store, const struct yg_batch *b) {
     atomic_store_explicit(&store->last_row_ns[b->track], now, memory_order_relaxed);
 }
 
+static uint64_t kept_bytes(const struct yg_batch *b) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < b->own_body_count; i++)
+        bytes += b->own_bodies[i].cap;
+    return bytes;
+}
+
 void yg_store_dispatch(struct yg_store *store, struct yg_batch *take_batch) {
     struct yg_shared_batch *shared = yg_calloc(YG_MEM_STORE, 1, sizeof(*shared));
     uint64_t mask;
     shared->batch = take_batch;
-    shared->bytes = take_batch->body_bytes + yg_arena_reserved(take_batch->arena);
+    shared->bytes = yg_arena_reserved(take_batch->arena) + kept_bytes(take_batch);
     if (take_batch->track == YG_TRACK_SPANS) {
         shared->shard_of = shards_of_spans(store, take_batch, &mask, &shared->shard);
     } else {

@@ -19,6 +19,9 @@
 #define TICK_MS 100
 #define DISK_TICKS 10  // free room of the disk is looked at every second
 #define SLOW_TICKS 100 // retention and expiry every 10 s
+// Columns over a frame of so many bytes take at most factor × bytes + spare.
+#define PAYLOAD_FACTOR 32u
+#define PAYLOAD_SPARE_BYTES (16u << 20)
 
 struct pending {
     struct yg_wal_item item; // first: the WAL knows only this
@@ -53,6 +56,7 @@ static void frame_done(void *ctx, struct yg_wal_item *take_item, yg_rc rc,
             yg_resend_note(&store->resend, p->item.digest, p->item.written_ns);
         if (p->batch) {
             p->batch->sequence = p->item.sequence;
+            yg_batch_keep_body(p->batch, &p->item.payload);
             yg_store_dispatch(store, p->batch);
         } else {
             p->points->sequence = p->item.sequence;
@@ -110,6 +114,14 @@ static yg_rc push(struct yg_store *store, struct pending *p, yg_rc rc, struct yg
     return rc;
 }
 
+// The rows as the shards keep them: columns over the frame's bytes. A third of a decoded body, and
+// what the decoder used is free again on the thread that used it, while it is in its cache.
+static yg_rc open_payload(const struct yg_buf *payload, struct yg_batch **ret_batch,
+                          struct yg_err *err) {
+    size_t limit = payload->len * PAYLOAD_FACTOR + PAYLOAD_SPARE_BYTES;
+    return yg_batch_decode(yg_buf_str(payload), YG_MEM_STORE, limit, ret_batch, err);
+}
+
 yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_append_fn fn,
                       void *arg, struct yg_err *err) {
     YG_CHECK(store, YG_STORE_MAGIC);
@@ -120,7 +132,6 @@ yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_ap
         return YG_OK;
     }
     struct pending *p = pending_new(store, YG_WAL_ROWS, take_batch->digest, fn, arg);
-    p->batch = take_batch;
     if (take_batch->received_ns == 0)
         take_batch->received_ns = yg_now_ns(store->o.clock);
     yg_rc rc = admit(store, err);
@@ -128,6 +139,9 @@ yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_ap
         rc = yg_fail(err, YG_ELIMIT, "batch of %u rows", take_batch->row_count);
     if (rc == YG_OK)
         rc = yg_batch_encode(take_batch, &p->item.payload, err);
+    yg_batch_destroy(take_batch);
+    if (rc == YG_OK)
+        rc = open_payload(&p->item.payload, &p->batch, err);
     return push(store, p, rc, err);
 }
 
@@ -281,8 +295,9 @@ struct replay {
 // Replay reads faster than strands work: what waits is written to files before memory is short.
 static yg_rc replay_make_room(struct yg_store *store, struct yg_err *err) {
     uint64_t most = store->o.flush_bytes * (MEMORY_FACTOR / 2);
-    int64_t limit = yg_mem_limit(YG_MEM_INTAKE);
-    bool tight = limit > 0 && yg_mem_used(YG_MEM_INTAKE) > limit / 2;
+    int64_t limit = yg_mem_limit(YG_MEM_INTAKE), own = yg_mem_limit(YG_MEM_STORE);
+    bool tight = (limit > 0 && yg_mem_used(YG_MEM_INTAKE) > limit / 2) ||
+                 (own > 0 && yg_mem_used(YG_MEM_STORE) > own / 2);
     if (tight)
         yg_strand_call(store->metrics_strand, nothing, NULL);
     if (!tight && atomic_load(&store->memory_bytes) <= most &&
@@ -294,7 +309,8 @@ static yg_rc replay_make_room(struct yg_store *store, struct yg_err *err) {
 static yg_rc replay_rows(struct yg_store *store, const struct yg_wal_replay *f,
                          struct yg_err *err) {
     struct yg_batch *b;
-    YG_TRY(yg_batch_decode(f->payload, (size_t)f->payload.len * 32 + (16u << 20), &b, err));
+    YG_TRY(open_payload(f->payload, &b, err));
+    yg_batch_keep_body(b, f->payload);
     if (b->row_count == 0 || b->track >= YG_TRACK_COUNT) {
         yg_batch_destroy(b);
         return yg_fail(err, YG_ECORRUPT, "batch without rows");
@@ -307,7 +323,8 @@ static yg_rc replay_rows(struct yg_store *store, const struct yg_wal_replay *f,
 static yg_rc replay_points(struct yg_store *store, const struct yg_wal_replay *f,
                            struct yg_err *err) {
     struct yg_points *p;
-    YG_TRY(yg_points_decode(f->payload, (size_t)f->payload.len * 32 + (16u << 20), &p, err));
+    size_t limit = f->payload->len * PAYLOAD_FACTOR + PAYLOAD_SPARE_BYTES;
+    YG_TRY(yg_points_decode(yg_buf_str(f->payload), limit, &p, err));
     p->sequence = f->sequence;
     yg_store_dispatch_points(store, p);
     return YG_OK;
@@ -326,7 +343,7 @@ static yg_rc replay_frame(void *ctx, const struct yg_wal_replay *f, struct yg_er
         return f->sequence > r->metrics_mark ? replay_points(store, f, err) : YG_OK;
     case YG_WAL_DELIVERED:
     case YG_WAL_DIGESTS:
-        yg_resend_replay(&store->resend, f->kind, f->payload);
+        yg_resend_replay(&store->resend, f->kind, yg_buf_str(f->payload));
         return YG_OK;
     }
     return yg_fail(err, YG_ECORRUPT, "frame of unknown kind %d", (int)f->kind);

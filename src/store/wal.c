@@ -249,7 +249,6 @@ static yg_rc put_item(struct yg_wal *w, struct yg_wal_item *item, struct yg_err 
     YG_TRY(stage_frame(w, &head, yg_buf_str(&item->payload), err));
     item->sequence = head.sequence;
     item->written_ns = head.written_ns;
-    yg_buf_fini(&item->payload);
     item->next = NULL;
     if (w->unsynced_last)
         w->unsynced_last->next = item;

@@ -66,7 +66,7 @@ struct yg_wal;
 struct yg_wal_item {
     struct yg_wal_item *next;
     enum yg_wal_kind kind;
-    struct yg_buf payload; // freed by the WAL once written
+    struct yg_buf payload; // stays until `done`
     bool has_digest;
     uint8_t digest[YG_DIGEST_BYTES];
     uint64_t sequence; // set when written
@@ -116,8 +116,8 @@ struct yg_wal_replay {
     uint64_t sequence;
     int64_t written_ns;
     enum yg_wal_kind kind;
-    const uint8_t *digest; // NULL = none
-    yg_str payload;
+    const uint8_t *digest;  // NULL = none
+    struct yg_buf *payload; // may be taken (yg_buf_move): the next frame then gets a new one
     const char *file;
     uint64_t offset;
 };

@@ -120,7 +120,7 @@ static bool read_frame(struct reader *r, uint64_t at, struct yg_wal_frame *head)
         head->payload_bytes > r->size - at - sizeof(*head))
         return false;
     yg_buf_reset(&r->payload);
-    if (yg_buf_reserve(&r->payload, head->payload_bytes + 1u, &err) != YG_OK ||
+    if (yg_buf_reserve_exact(&r->payload, head->payload_bytes + 1u, &err) != YG_OK ||
         yg_file_pread_all(r->fd, r->payload.ptr, head->payload_bytes, (off_t)(at + sizeof(*head)),
                           &err) != YG_OK)
         return false;
@@ -211,7 +211,7 @@ static yg_rc read_frames(struct reader *r, struct yg_err *err) {
             .written_ns = head.written_ns,
             .kind = (enum yg_wal_kind)head.kind,
             .digest = head.flags & YG_WAL_F_DIGEST ? head.digest : NULL,
-            .payload = yg_buf_str(&r->payload),
+            .payload = &r->payload,
             .file = r->path,
             .offset = r->pos,
         };

@@ -47,7 +47,7 @@ static void check_batch(const struct yg_batch *b) {
 
 static void batch(yg_str in) {
     struct yg_batch *b;
-    yg_rc rc = yg_batch_decode(in, FUZZ_ARENA_BYTES, &b, NULL);
+    yg_rc rc = yg_batch_decode(in, YG_MEM_STORE, FUZZ_ARENA_BYTES, &b, NULL);
     check_rc(rc);
     if (rc != YG_OK)
         return;
@@ -55,7 +55,7 @@ static void batch(yg_str in) {
     YG_AUTO(yg_buf) out = YG_BUF(YG_MEM_BASE, FUZZ_ARENA_BYTES);
     if (yg_batch_encode(b, &out, NULL) == YG_OK) {
         struct yg_batch *again;
-        rc = yg_batch_decode(yg_buf_str(&out), 4 * FUZZ_ARENA_BYTES, &again, NULL);
+        rc = yg_batch_decode(yg_buf_str(&out), YG_MEM_STORE, 4 * FUZZ_ARENA_BYTES, &again, NULL);
         YG_ASSERT(rc == YG_OK || rc == YG_ENOMEM);
         if (rc == YG_OK) {
             YG_ASSERT(again->row_count == b->row_count && again->col_count == b->col_count);

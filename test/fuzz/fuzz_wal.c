@@ -71,18 +71,19 @@ static yg_rc on_frame(void *ctx, const struct yg_wal_replay *frame, struct yg_er
     last_sequence = frame->sequence;
     if (frame->kind == YG_WAL_ROWS) {
         struct yg_batch *b;
-        yg_rc rc = yg_batch_decode(frame->payload, FUZZ_ARENA_BYTES, &b, NULL);
+        yg_rc rc =
+            yg_batch_decode(yg_buf_str(frame->payload), YG_MEM_STORE, FUZZ_ARENA_BYTES, &b, NULL);
         YG_ASSERT(rc == YG_OK || rc == YG_ECORRUPT || rc == YG_ENOMEM || rc == YG_ELIMIT);
         if (rc == YG_OK)
             yg_batch_destroy(b);
     } else if (frame->kind == YG_WAL_POINTS) {
         struct yg_points *p;
-        yg_rc rc = yg_points_decode(frame->payload, FUZZ_ARENA_BYTES, &p, NULL);
+        yg_rc rc = yg_points_decode(yg_buf_str(frame->payload), FUZZ_ARENA_BYTES, &p, NULL);
         YG_ASSERT(rc == YG_OK || rc == YG_ECORRUPT || rc == YG_ENOMEM || rc == YG_ELIMIT);
         if (rc == YG_OK)
             yg_points_destroy(p);
     } else {
-        fuzz_touch(frame->payload);
+        fuzz_touch(yg_buf_str(frame->payload));
     }
     return YG_OK;
 }

@@ -67,8 +67,8 @@ static void values_survive_the_payload(void **state) {
     struct yg_buf bytes = YG_BUF(YG_MEM_BASE, 64u << 20);
     ok(yg_batch_encode(b, &bytes, NULL));
     yg_batch_destroy(b);
-    ok(yg_batch_decode(yg_buf_str(&bytes), 64u << 20, &b, NULL));
-    yg_buf_fini(&bytes);
+    ok(yg_batch_decode(yg_buf_str(&bytes), YG_MEM_STORE, 64u << 20, &b, NULL));
+    yg_batch_keep_body(b, &bytes); // strings borrow from it
     assert_int_equal(b->row_count, ROWS);
     for (uint32_t i = 0; i < ROWS; i++)
         check_row(b, i, i);
@@ -147,13 +147,14 @@ static void damaged_payload(void **state) {
     yg_batch_destroy(b);
     for (size_t cut = 0; cut < bytes.len; cut++) {
         struct yg_err err = {0};
-        assert_int_equal(yg_batch_decode(yg_str_n(bytes.ptr, cut), 1u << 20, &b, &err),
-                         YG_ECORRUPT);
+        assert_int_equal(
+            yg_batch_decode(yg_str_n(bytes.ptr, cut), YG_MEM_STORE, 1u << 20, &b, &err),
+            YG_ECORRUPT);
     }
     for (size_t at = 0; at < bytes.len; at++) {
         for (unsigned bit = 0; bit < 8; bit++) {
             bytes.ptr[at] = (char)(bytes.ptr[at] ^ (1 << bit));
-            yg_rc rc = yg_batch_decode(yg_buf_str(&bytes), 1u << 20, &b, NULL);
+            yg_rc rc = yg_batch_decode(yg_buf_str(&bytes), YG_MEM_STORE, 1u << 20, &b, NULL);
             assert_true(rc == YG_OK || rc == YG_ECORRUPT || rc == YG_ENOMEM || rc == YG_ELIMIT);
             if (rc == YG_OK)
                 yg_batch_destroy(b);

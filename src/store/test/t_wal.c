@@ -128,11 +128,11 @@ static yg_rc on_frame(void *ctx, const struct yg_wal_replay *f, struct yg_err *e
     r->last = f->sequence;
     if (f->kind != YG_WAL_ROWS)
         return YG_OK;
-    assert_true(f->payload.len >= 8);
-    memcpy(&n, f->payload.ptr, sizeof(n));
+    assert_true(f->payload->len >= 8);
+    memcpy(&n, f->payload->ptr, sizeof(n));
     assert_true(n < 4096);
-    assert_int_equal(f->payload.len, payload_of(n, want));
-    assert_memory_equal(f->payload.ptr, want, f->payload.len);
+    assert_int_equal(f->payload->len, payload_of(n, want));
+    assert_memory_equal(f->payload->ptr, want, f->payload->len);
     r->seen[n]++;
     r->count++;
     return YG_OK;
