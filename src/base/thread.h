@@ -30,6 +30,16 @@ uint32_t yg_pool_depth(const struct yg_pool *pool, enum yg_lane lane); // queued
 yg_rc yg_pool_submit(struct yg_pool *pool, enum yg_lane lane, yg_job_fn fn, void *arg,
                      struct yg_err *err) YG_MUST_USE;
 
+// Work that several threads may share. fn(arg, 0) runs on the calling thread; on up to `helpers`
+// workers of the lane fn(arg, 1), fn(arg, 2) … run as they come free, each slot on one thread at a
+// time. fn takes its pieces from a shared place and returns false when none is left; true means
+// that it gives way: it is called again with the same slot once the jobs queued before had their
+// turn (at once in slot 0). Returns when every call that began has ended and slot 0 found nothing
+// left; a helper that never got a worker is not waited for, so jobs may call this on a full pool.
+typedef bool (*yg_share_fn)(void *arg, uint32_t slot);
+void yg_pool_share(struct yg_pool *pool, enum yg_lane lane, uint32_t helpers, yg_share_fn fn,
+                   void *arg);
+
 // A FIFO of jobs of which at most one runs at a time: a shard's state needs no lock.
 struct yg_strand;
 struct yg_strand *yg_strand_create(struct yg_pool *pool, uint32_t capacity);

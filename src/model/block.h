@@ -22,6 +22,7 @@ struct yg_dict {
 // hold 0 / "".
 struct yg_vec {
     enum yg_type type;
+    bool constant;              // every row has the same value, as is known without looking
     const uint64_t *present;    // bit per row; NULL = every row has a value
     const struct yg_dict *dict; // STR, JSON: when set, `codes` holds the values, else `strs`
     const uint32_t *codes;

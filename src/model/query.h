@@ -135,8 +135,9 @@ struct yg_event_query {
     uint32_t groups_max; // 0 = 100,000
     // both
     int64_t deadline_mono_ns;    // 0 = none
-    bool (*canceled)(void *arg); // asked between granules; may be NULL
+    bool (*canceled)(void *arg); // asked between granules, by any thread; may be NULL
     void *canceled_arg;
+    bool background; // nobody waits at a screen: workers of the background lane help
 };
 
 #endif

@@ -385,7 +385,8 @@ yg_rc yg_event_monitor_window(struct yg_store *store, const struct yg_event_moni
                                .compute_count = 1,
                                .group_by = groups,
                                .group_count = m->by_count,
-                               .deadline_mono_ns = deadline_mono_ns};
+                               .deadline_mono_ns = deadline_mono_ns,
+                               .background = !fresh};
     struct yg_agg_result agg;
     YG_TRY(yg_events_aggregate(store, &q, fresh, arena, &agg, err));
     struct yg_window_value *values = YG_NEW_N(arena, struct yg_window_value, agg.count + 1);

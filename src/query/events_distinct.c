@@ -142,3 +142,38 @@ double yg_distinct_count(const struct yg_distinct *d) {
     const double alpha = 0.5 / log(2);
     return round(alpha * m * m / z);
 }
+
+void yg_distinct_save(const struct yg_distinct *d, struct yg_buf *out) {
+    uint32_t head[2] = {d->registers != NULL, d->len};
+    yg_buf_put(out, head, sizeof(head));
+    if (d->registers) {
+        yg_buf_put(out, d->registers, REGISTERS);
+        return;
+    }
+    for (uint32_t i = 0; i < d->cap; i++)
+        if (d->slots[i] != 0)
+            yg_buf_put(out, &d->slots[i], sizeof(d->slots[i]));
+}
+
+bool yg_distinct_load(struct yg_distinct *d, yg_str in, size_t *at) {
+    uint32_t head[2];
+    memcpy(head, in.ptr + *at, sizeof(head));
+    *at += sizeof(head);
+    if (head[0]) {
+        if (d->registers == NULL && !to_registers(d))
+            return false;
+        const uint8_t *from = (const uint8_t *)in.ptr + *at;
+        *at += REGISTERS;
+        for (uint32_t i = 0; i < REGISTERS; i++)
+            d->registers[i] = from[i] > d->registers[i] ? from[i] : d->registers[i];
+        return true;
+    }
+    for (uint32_t i = 0; i < head[1]; i++) {
+        uint64_t hash;
+        memcpy(&hash, in.ptr + *at, sizeof(hash));
+        *at += sizeof(hash);
+        if (!yg_distinct_add(d, hash))
+            return false;
+    }
+    return true;
+}

@@ -1,27 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of a facet by row, as ids: dictionaries are read once per code, other columns value by
-// value.
+// Values of a facet by row, as ids: dictionaries are read once per code, numbers once per distinct
+// number, other columns value by value.
 #include "query/events_agg.h"
 
 #include <math.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/panic.h"
 
-#define CACHES 8u
-#define UNKNOWN UINT32_MAX
+#define CACHES 4u
+#define NONE YG_NONE
+#define UNREAD (YG_NONE - 1) // a code that no row had so far
+#define SEVERAL (YG_NONE - 2)
 
-// Lists of value ids by code of one dictionary.
+// Values by code of one dictionary; code_count stands for rows without a value.
 struct yg_facet_cache {
     uint64_t uid; // 0 = free
     uint32_t code_count;
-    uint32_t *first; // UNKNOWN = not read yet
+    uint32_t *value; // the one id, NONE, SEVERAL or UNREAD
+    uint32_t *first;
     uint16_t *counts;
     uint32_t *pool;
     uint32_t pool_len, pool_cap;
 };
 
+struct yg_facet_number {
+    uint64_t bits;
+    uint32_t id; // NONE = free
+    enum yg_type type;
+};
+
 static void cache_fini(struct yg_facet_cache *c) {
+    yg_free(YG_MEM_QUERY, c->value);
     yg_free(YG_MEM_QUERY, c->first);
     yg_free(YG_MEM_QUERY, c->counts);
     yg_free(YG_MEM_QUERY, c->pool);
@@ -34,37 +45,46 @@ void yg_facet_table_fini(struct yg_facet_table *t) {
         cache_fini(&t->caches[i]);
     yg_free(YG_MEM_QUERY, t->caches);
     yg_free(YG_MEM_QUERY, t->own_pool);
+    yg_free(YG_MEM_QUERY, t->numbers);
     t->caches = NULL;
     t->own_pool = NULL;
+    t->numbers = NULL;
 }
 
-// A new id; UNKNOWN without memory.
+// A new id; NONE without memory.
 static uint32_t new_id(struct yg_facet_table *t, yg_str text, struct yg_value value) {
     uint32_t cap = t->cap;
     if (!YG_ARENA_GROW(t->arena, t->values, t->count, cap))
-        return UNKNOWN;
+        return NONE;
     cap = t->cap;
     if (!YG_ARENA_GROW(t->arena, t->texts, t->count, cap))
-        return UNKNOWN;
+        return NONE;
     t->cap = cap;
     t->texts[t->count] = text;
     t->values[t->count] = value;
     return t->count++;
 }
 
-// The id of a text; `text` is copied when new.
-static uint32_t intern(struct yg_facet_table *t, yg_str text, struct yg_value value) {
+uint32_t yg_facet_table_id(struct yg_facet_table *t, yg_str text, struct yg_value value) {
+    bool is_new = false;
     uint64_t *known = yg_map_get(&t->ids, text);
-    if (known)
-        return (uint32_t)*known - 1;
+    if (known) { // 200 and "200" are one value: the same type wins whichever comes first
+        uint32_t id = (uint32_t)*known - 1;
+        if (value.type < t->values[id].type) {
+            t->values[id] = value;
+            if (value.type == YG_T_STR)
+                t->values[id].str = t->texts[id];
+        }
+        return id;
+    }
     yg_str copy = yg_arena_str(t->arena, text);
     if (copy.ptr == NULL && text.len > 0)
-        return UNKNOWN;
+        return NONE;
     if (value.type == YG_T_STR || value.type == YG_T_JSON)
         value.str = copy;
     uint32_t id = new_id(t, copy, value);
-    if (id != UNKNOWN)
-        *yg_map_put(&t->ids, copy, NULL) = (uint64_t)id + 1;
+    if (id != NONE)
+        *yg_map_put(&t->ids, copy, &is_new) = (uint64_t)id + 1;
     return id;
 }
 
@@ -73,25 +93,24 @@ yg_rc yg_facet_table_init(struct yg_facet_table *t, const struct yg_group_by *gr
     t->group = group;
     t->arena = arena;
     t->ids = YG_MAP(YG_MEM_QUERY, false);
-    t->missing_id = t->total_id = UNKNOWN;
+    t->missing_id = t->total_id = NONE;
     t->caches = yg_calloc(YG_MEM_QUERY, CACHES, sizeof(*t->caches));
     struct yg_value text = {.type = YG_T_STR};
     if (group->has_missing) {
         text.str = group->missing;
-        t->missing_id = intern(t, group->missing, text);
+        t->missing_id = yg_facet_table_id(t, group->missing, text);
     }
     if (group->has_total) {
         text.str = group->total;
         t->total_id = new_id(t, group->total, text);
     }
-    if ((group->has_missing && t->missing_id == UNKNOWN) ||
-        (group->has_total && t->total_id == UNKNOWN))
+    if ((group->has_missing && t->missing_id == NONE) || (group->has_total && t->total_id == NONE))
         return yg_fail(err, YG_ENOMEM, "no memory for groups");
     return YG_OK;
 }
 
 static void list_add(struct yg_facet_table *t, uint32_t id) {
-    if (id == UNKNOWN) {
+    if (id == NONE) {
         t->failed = true;
         return;
     }
@@ -104,6 +123,50 @@ static void list_add(struct yg_facet_table *t, uint32_t id) {
     t->own_pool[t->pool_len++] = id;
 }
 
+// ------------------------------------------------------------ numbers
+
+static uint32_t number_place(const struct yg_facet_table *t, enum yg_type type, uint64_t bits) {
+    uint32_t mask = t->number_cap - 1;
+    uint32_t i = (uint32_t)(yg_hash_u64(bits) + (uint64_t)type) & mask;
+    while (t->numbers[i].id != NONE && (t->numbers[i].bits != bits || t->numbers[i].type != type))
+        i = (i + 1) & mask;
+    return i;
+}
+
+static bool grow_numbers(struct yg_facet_table *t) {
+    struct yg_facet_number *old = t->numbers;
+    uint32_t old_cap = t->number_cap, cap = old_cap ? old_cap * 2 : 256;
+    struct yg_facet_number *numbers = yg_try_alloc(YG_MEM_QUERY, sizeof(*numbers) * cap);
+    if (numbers == NULL)
+        return false;
+    for (uint32_t i = 0; i < cap; i++)
+        numbers[i].id = NONE;
+    t->numbers = numbers;
+    t->number_cap = cap;
+    for (uint32_t i = 0; i < old_cap; i++)
+        if (old[i].id != NONE)
+            numbers[number_place(t, old[i].type, old[i].bits)] = old[i];
+    yg_free(YG_MEM_QUERY, old);
+    return true;
+}
+
+// The id of an I64, F64 or BOOL.
+static uint32_t id_of_number(struct yg_facet_table *t, const struct yg_value *v) {
+    uint64_t bits = 0;
+    memcpy(&bits, &v->i64, sizeof(bits));
+    if (t->number_count * 2 >= t->number_cap && !grow_numbers(t))
+        return NONE;
+    struct yg_facet_number *n = &t->numbers[number_place(t, v->type, bits)];
+    if (n->id == NONE) {
+        uint32_t id = yg_facet_table_id(t, yg_value_text(v, t->arena), *v);
+        if (id == NONE)
+            return NONE;
+        *n = (struct yg_facet_number){.bits = bits, .id = id, .type = v->type};
+        t->number_count++;
+    }
+    return n->id;
+}
+
 // The lower end of the interval that holds the number; false when it is outside.
 static bool histogram_value(const struct yg_group_by *g, const struct yg_value *v, double *ret) {
     double n;
@@ -114,24 +177,11 @@ static bool histogram_value(const struct yg_group_by *g, const struct yg_value *
 }
 
 static uint32_t id_of_value(struct yg_facet_table *t, const struct yg_value *v) {
-    struct yg_value value = *v;
     if (v->type == YG_T_STR || v->type == YG_T_JSON)
-        return intern(t, v->str, value);
-    uint64_t bits = 0;
-    memcpy(&bits, &v->i64, sizeof(bits)); // ids are not cached: they seldom come twice
-    uint32_t slot = (uint32_t)((bits * UINT64_C(0x9e3779b97f4a7c15)) >> 56);
-    bool cached = v->type != YG_T_ID;
-    if (cached && t->numbers[slot].used && t->numbers[slot].bits == bits &&
-        t->numbers[slot].type == v->type)
-        return t->numbers[slot].id;
-    uint32_t id = intern(t, yg_value_text(v, t->arena), value);
-    if (cached && id != UNKNOWN) {
-        t->numbers[slot].used = true;
-        t->numbers[slot].type = v->type;
-        t->numbers[slot].bits = bits;
-        t->numbers[slot].id = id;
-    }
-    return id;
+        return yg_facet_table_id(t, v->str, *v);
+    if (v->type == YG_T_ID)
+        return yg_facet_table_id(t, yg_value_text(v, t->arena), *v);
+    return id_of_number(t, v);
 }
 
 static void add_value(void *ctx, const struct yg_value *v) {
@@ -150,12 +200,14 @@ static uint16_t read_list(struct yg_facet_table *t, const struct yg_field_view *
                           uint32_t row) {
     t->list_from = t->pool_len;
     yg_field_view_values(view, row, add_value, t);
-    if (t->pool_len == t->list_from && t->missing_id != UNKNOWN)
+    if (t->pool_len == t->list_from && t->missing_id != NONE)
         list_add(t, t->missing_id);
-    if (t->total_id != UNKNOWN)
+    if (t->total_id != NONE)
         list_add(t, t->total_id);
     return (uint16_t)(t->pool_len - t->list_from);
 }
+
+// ------------------------------------------------------------ dictionaries
 
 static struct yg_facet_cache *cache_for(struct yg_facet_table *t, const struct yg_dict *dict) {
     for (uint32_t i = 0; i < CACHES; i++)
@@ -163,61 +215,118 @@ static struct yg_facet_cache *cache_for(struct yg_facet_table *t, const struct y
             return &t->caches[i];
     struct yg_facet_cache *c = &t->caches[t->cache_next++ % CACHES];
     cache_fini(c);
-    c->first = yg_try_alloc(YG_MEM_QUERY, sizeof(uint32_t) * (dict->count + 1));
-    c->counts = yg_try_alloc(YG_MEM_QUERY, sizeof(uint16_t) * (dict->count + 1));
-    if (c->first == NULL || c->counts == NULL) {
+    size_t n = (size_t)dict->count + 1;
+    c->value = yg_try_alloc(YG_MEM_QUERY, sizeof(uint32_t) * n);
+    c->first = yg_try_alloc(YG_MEM_QUERY, sizeof(uint32_t) * n);
+    c->counts = yg_try_alloc(YG_MEM_QUERY, sizeof(uint16_t) * n);
+    if (c->value == NULL || c->first == NULL || c->counts == NULL) {
         cache_fini(c);
         return NULL;
     }
-    memset(c->first, 0xff, sizeof(uint32_t) * (dict->count + 1));
+    for (size_t i = 0; i < n; i++)
+        c->value[i] = UNREAD;
     c->uid = dict->uid;
     c->code_count = dict->count;
     return c;
 }
 
-// Rows without a value have the list of an absent code: code_count.
+static void read_code(struct yg_facet_table *t, struct yg_facet_cache *c,
+                      const struct yg_field_view *view, uint32_t code, uint32_t row) {
+    t->pool_len = 0;
+    uint16_t count = read_list(t, view, row);
+    c->first[code] = c->pool_len;
+    c->counts[code] = count;
+    c->value[code] = count == 0 ? NONE : count == 1 ? t->own_pool[0] : SEVERAL;
+    for (uint32_t i = 0; i < count; i++) {
+        YG_GROW(YG_MEM_QUERY, c->pool, c->pool_len, c->pool_cap);
+        c->pool[c->pool_len++] = t->own_pool[i];
+    }
+}
+
 static yg_rc read_by_code(struct yg_facet_table *t, const struct yg_field_view *view,
-                          struct yg_block *b, const uint64_t *rows, struct yg_err *err) {
+                          const struct yg_row_list *list, struct yg_err *err) {
     const struct yg_vec *v = view->sources[0].vec;
     struct yg_facet_cache *c = cache_for(t, v->dict);
     if (c == NULL)
         return yg_fail(err, YG_ENOMEM, "no memory for a dictionary of %u values", v->dict->count);
-    uint32_t absent_first = UNKNOWN;
-    uint16_t absent_count = 0;
-    for (uint32_t r = yg_bits_next(rows, b->row_count, 0); r < b->row_count;
-         r = yg_bits_next(rows, b->row_count, r + 1)) {
-        bool has = yg_vec_has(v, r);
-        uint32_t code = has ? v->codes[r] : 0;
-        uint32_t *first = has ? &c->first[code] : &absent_first;
-        uint16_t *count = has ? &c->counts[code] : &absent_count;
-        if (*first == UNKNOWN) {
-            t->pool_len = 0;
-            *count = read_list(t, view, r);
-            *first = c->pool_len;
-            for (uint32_t i = 0; i < *count; i++) {
-                YG_GROW(YG_MEM_QUERY, c->pool, c->pool_len, c->pool_cap);
-                c->pool[c->pool_len++] = t->own_pool[i];
-            }
-        }
-        t->first[r] = *first;
-        t->counts[r] = *count;
+    uint32_t n = v->constant && list->count > 0 ? 1 : list->count;
+    bool several = false;
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t row = list->rows[k];
+        uint32_t code = yg_vec_has(v, row) ? v->codes[row] : c->code_count;
+        if (c->value[code] == UNREAD)
+            read_code(t, c, view, code, row);
+        t->one[k] = c->value[code];
+        several |= t->one[k] == SEVERAL;
+    }
+    t->single = !several;
+    if (t->single) {
+        t->is_constant = v->constant;
+        t->constant = n > 0 ? t->one[0] : NONE;
+        return YG_OK;
+    }
+    for (uint32_t k = 0; k < list->count; k++) {
+        uint32_t row = list->rows[k];
+        uint32_t code = yg_vec_has(v, row) ? v->codes[row] : c->code_count;
+        t->first[k] = c->first[code];
+        t->counts[k] = c->counts[code];
     }
     t->pool = c->pool;
     return YG_OK;
 }
 
-yg_rc yg_facet_table_read(struct yg_facet_table *t, struct yg_block *b, const uint64_t *rows,
-                          struct yg_err *err) {
+// ------------------------------------------------------------ columns without a dictionary
+
+static bool is_plain(const struct yg_facet_table *t, const struct yg_field_view *view) {
+    enum yg_type type = view->sources[0].vec->type;
+    return view->count == 1 && view->sources[0].kind == YG_SOURCE_COLUMN && type != YG_T_JSON &&
+           type != YG_T_ID && t->total_id == NONE;
+}
+
+// One value a row at most.
+static void read_plain(struct yg_facet_table *t, const struct yg_vec *v,
+                       const struct yg_row_list *list) {
+    t->single = true;
+    struct yg_value last = {.type = YG_T_I64};
+    uint32_t last_id = NONE; // neighbours are often equal
+    for (uint32_t k = 0; k < list->count; k++) {
+        struct yg_value value, cut = {.type = YG_T_F64};
+        bool has = yg_vec_value(v, list->rows[k], &value);
+        if (has && t->group->histogram) {
+            has = histogram_value(t->group, &value, &cut.f64);
+            value = cut;
+        }
+        if (!has) {
+            t->one[k] = t->missing_id;
+            continue;
+        }
+        bool number = value.type != YG_T_STR;
+        if (!number || last_id == NONE || value.type != last.type || value.i64 != last.i64) {
+            last_id = id_of_value(t, &value);
+            last = value;
+            t->failed |= last_id == NONE;
+        }
+        t->one[k] = last_id;
+    }
+}
+
+yg_rc yg_facet_table_read(struct yg_facet_table *t, struct yg_block *b,
+                          const struct yg_row_list *list, struct yg_err *err) {
     struct yg_field_view view;
     t->pool_len = 0;
+    t->single = t->is_constant = false;
     YG_TRY(yg_field_view_open(&t->group->facet, b, &view, err));
-    if (view.count == 1 && view.sources[0].vec->dict) {
-        YG_TRY(read_by_code(t, &view, b, rows, err));
+    if (view.count == 0 && t->total_id == NONE) {
+        t->single = t->is_constant = true;
+        t->constant = t->missing_id;
+    } else if (view.count == 1 && view.sources[0].vec->dict) {
+        YG_TRY(read_by_code(t, &view, list, err));
+    } else if (view.count == 1 && is_plain(t, &view)) {
+        read_plain(t, view.sources[0].vec, list);
     } else {
-        for (uint32_t r = yg_bits_next(rows, b->row_count, 0); r < b->row_count;
-             r = yg_bits_next(rows, b->row_count, r + 1)) {
-            t->first[r] = t->pool_len;
-            t->counts[r] = read_list(t, &view, r);
+        for (uint32_t k = 0; k < list->count; k++) {
+            t->first[k] = t->pool_len;
+            t->counts[k] = read_list(t, &view, list->rows[k]);
         }
         t->pool = t->own_pool;
     }

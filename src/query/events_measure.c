@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measures: what a compute reads of each row, straight from the column where there is just one.
+// Measures: what a compute reads of the rows of a granule, straight from the column where there is
+// just one. Values are gathered into short arrays first and added after, so that the loops over
+// columns know nothing of aggregations and the loops over accumulators nothing of columns.
 #include "query/events_agg.h"
 
 #include "base/hash.h"
+#include "base/mem.h"
 
 yg_rc yg_measure_init(struct yg_measure *m, const struct yg_compute *compute,
                       struct yg_time_range range, struct yg_err *err) {
@@ -16,8 +19,17 @@ yg_rc yg_measure_init(struct yg_measure *m, const struct yg_compute *compute,
         return yg_fail(err, YG_EINPUT, "the interval cuts the time range into more than %u buckets",
                        YG_BUCKETS_MAX);
     m->first_bucket = range.from_ns / i - (range.from_ns % i < 0);
-    m->bucket_count = 1 + yg_measure_bucket(m, range.to_ns - 1);
+    m->per_interval = 1 / (double)i;
+    m->bucket_count = range.to_ns > range.from_ns ? 1 + yg_measure_bucket(m, range.to_ns - 1) : 1;
     return YG_OK;
+}
+
+void yg_measure_fini(struct yg_measure *m) {
+    for (uint32_t i = 0; i < YG_CODE_HASHES; i++) {
+        yg_free(YG_MEM_QUERY, m->dicts[i].hashes);
+        yg_free(YG_MEM_QUERY, m->dicts[i].seen);
+        m->dicts[i] = (struct yg_code_hashes){0};
+    }
 }
 
 static enum yg_measure_mode mode_of(const struct yg_measure *m) {
@@ -27,13 +39,36 @@ static enum yg_measure_mode mode_of(const struct yg_measure *m) {
     if (m->view.count > 1 || source->kind != YG_SOURCE_COLUMN)
         return YG_MEASURE_ANY;
     bool distinct = m->compute->agg == YG_AGG_CARDINALITY;
-    if (source->vec->type == YG_T_STR && source->vec->dict && distinct)
-        return YG_MEASURE_CODES;
+    if (source->vec->type == YG_T_STR && distinct)
+        return source->vec->dict ? YG_MEASURE_CODES : YG_MEASURE_STRS;
     if (source->vec->type == YG_T_I64 && !distinct)
         return YG_MEASURE_I64;
     if (source->vec->type == YG_T_F64 && !distinct)
         return YG_MEASURE_F64;
     return YG_MEASURE_ANY;
+}
+
+static yg_rc open_codes(struct yg_measure *m, struct yg_err *err) {
+    const struct yg_dict *dict = m->vec->dict;
+    for (m->dict = 0; m->dict < YG_CODE_HASHES; m->dict++)
+        if (m->dicts[m->dict].uid == dict->uid && m->dicts[m->dict].count == dict->count)
+            return YG_OK;
+    m->dict = m->dict_next++ % YG_CODE_HASHES;
+    struct yg_code_hashes *d = &m->dicts[m->dict];
+    size_t hash_bytes = sizeof(uint64_t) * ((size_t)dict->count + 1);
+    size_t seen_bytes = sizeof(uint64_t) * YG_BITS_WORDS((size_t)dict->count + 1);
+    yg_free(YG_MEM_QUERY, d->hashes);
+    yg_free(YG_MEM_QUERY, d->seen);
+    d->hashes = yg_try_alloc(YG_MEM_QUERY, hash_bytes);
+    d->seen = yg_try_alloc(YG_MEM_QUERY, seen_bytes);
+    d->uid = 0;
+    if (d->hashes == NULL || d->seen == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory for a dictionary of %u values", dict->count);
+    memset(d->hashes, 0, hash_bytes);
+    memset(d->seen, 0, seen_bytes);
+    d->uid = dict->uid;
+    d->count = dict->count;
+    return YG_OK;
 }
 
 yg_rc yg_measure_open(struct yg_measure *m, struct yg_block *b, struct yg_err *err) {
@@ -43,21 +78,36 @@ yg_rc yg_measure_open(struct yg_measure *m, struct yg_block *b, struct yg_err *e
     YG_TRY(yg_field_view_open(&m->compute->metric, b, &m->view, err));
     m->mode = mode_of(m);
     m->vec = m->view.count > 0 ? m->view.sources[0].vec : NULL;
-    if (m->mode == YG_MEASURE_CODES) {
-        m->hashes = YG_NEW_N(b->arena, uint64_t, m->vec->dict->count + 1);
-        if (m->hashes == NULL)
-            return yg_fail(err, YG_ENOMEM, "no memory for a dictionary of %u values",
-                           m->vec->dict->count);
-    }
-    return YG_OK;
+    return m->mode == YG_MEASURE_CODES ? open_codes(m, err) : YG_OK;
 }
 
-struct adder {
+// ------------------------------------------------------------ gathering
+
+#define GATHER 1024u
+
+struct gather {
     const struct yg_measure *m;
-    void *acc;
+    const struct yg_targets *targets;
     struct yg_acc_pool *pool;
+    uint32_t k; // the row under way
+    uint32_t count;
     bool failed;
+    uint16_t at[GATHER]; // value i is of row at[i]
+    union {
+        double numbers[GATHER];
+        uint64_t hashes[GATHER];
+    };
 };
+
+static void flush(struct gather *g) {
+    enum yg_agg agg = g->m->compute->agg;
+    if (g->count > 0 && !g->failed)
+        g->failed =
+            agg == YG_AGG_CARDINALITY
+                ? !yg_acc_add_hashes(g->targets, g->at, g->hashes, g->count, g->pool)
+                : !yg_acc_add_numbers(agg, g->targets, g->at, g->numbers, g->count, g->pool);
+    g->count = 0;
+}
 
 // Equal numbers are equal whatever their type; text is its bytes.
 static uint64_t hash_of_value(const struct yg_value *v) {
@@ -87,40 +137,94 @@ static uint64_t hash_of_value(const struct yg_value *v) {
 }
 
 static void add_any(void *ctx, const struct yg_value *v) {
-    struct adder *a = ctx;
+    struct gather *g = ctx;
     double n;
-    if (a->m->compute->agg == YG_AGG_CARDINALITY) {
-        a->failed |= !yg_acc_add_hash(a->acc, hash_of_value(v), a->pool);
-    } else if (yg_value_number(v, &n)) {
-        a->failed |= !yg_acc_add_number(a->m->compute->agg, a->acc, n, a->pool);
-    }
+    if (g->count == GATHER)
+        flush(g);
+    g->at[g->count] = (uint16_t)g->k;
+    if (g->m->compute->agg == YG_AGG_CARDINALITY)
+        g->hashes[g->count++] = hash_of_value(v);
+    else if (yg_value_number(v, &n))
+        g->numbers[g->count++] = n;
 }
 
-bool yg_measure_add(struct yg_measure *m, uint32_t row, void *acc, struct yg_acc_pool *pool) {
-    struct adder adder = {.m = m, .acc = acc, .pool = pool};
+// `value` is an expression of row r.
+#define GATHER_ROWS(field, value)                                                                  \
+    for (uint32_t from_ = 0; from_ < count; from_ += GATHER) {                                     \
+        uint32_t to_ = count - from_ < GATHER ? count : from_ + GATHER, n_ = 0;                    \
+        for (uint32_t k_ = from_; k_ < to_; k_++) {                                                \
+            uint32_t r = rows[k_];                                                                 \
+            g.at[n_] = (uint16_t)k_;                                                               \
+            g.field[n_] = (value);                                                                 \
+            n_ += present == NULL || yg_bits_get(present, r);                                      \
+        }                                                                                          \
+        g.count = n_;                                                                              \
+        flush(&g);                                                                                 \
+    }
+
+static uint64_t hash_of_code(struct yg_measure *m, uint32_t code) {
+    uint64_t *hash = &m->dicts[m->dict].hashes[code];
+    if (*hash == 0)
+        *hash = yg_hash_str(m->vec->dict->strs[code]);
+    return *hash;
+}
+
+// Each code of the dictionary once in a whole query.
+static void gather_new_codes(struct gather *g, struct yg_measure *m, const uint16_t *rows,
+                             uint32_t count) {
+    uint64_t *seen = m->dicts[m->dict].seen;
+    for (uint32_t k = 0; k < count; k++) {
+        if (!yg_vec_has(m->vec, rows[k]) || yg_bits_get(seen, m->vec->codes[rows[k]]))
+            continue;
+        yg_bits_set(seen, m->vec->codes[rows[k]]);
+        if (g->count == GATHER)
+            flush(g);
+        g->at[g->count] = (uint16_t)k;
+        g->hashes[g->count++] = hash_of_code(m, m->vec->codes[rows[k]]);
+    }
+    flush(g);
+}
+
+bool yg_measure_add(struct yg_measure *m, const uint16_t *rows, uint32_t count,
+                    const struct yg_targets *targets, struct yg_acc_pool *pool) {
+    if (m->mode == YG_MEASURE_COUNT) {
+        yg_acc_add_counts(targets, count);
+        return true;
+    }
+    if (m->mode == YG_MEASURE_ABSENT)
+        return true;
+    struct gather g;
+    g.m = m;
+    g.targets = targets;
+    g.pool = pool;
+    g.count = 0;
+    g.failed = false;
+    const struct yg_vec *v = m->vec;
+    const uint64_t *present = v->present;
     switch (m->mode) {
-    case YG_MEASURE_COUNT:
-        yg_acc_add_count(acc, 1);
-        return true;
     case YG_MEASURE_I64:
-        return !yg_vec_has(m->vec, row) ||
-               yg_acc_add_number(m->compute->agg, acc, (double)m->vec->i64[row], pool);
+        GATHER_ROWS(numbers, (double)v->i64[r])
+        break;
     case YG_MEASURE_F64:
-        return !yg_vec_has(m->vec, row) ||
-               yg_acc_add_number(m->compute->agg, acc, m->vec->f64[row], pool);
-    case YG_MEASURE_CODES: {
-        if (!yg_vec_has(m->vec, row))
-            return true;
-        uint32_t code = m->vec->codes[row];
-        if (m->hashes[code] == 0)
-            m->hashes[code] = yg_hash_str(m->vec->dict->strs[code]);
-        return yg_acc_add_hash(acc, m->hashes[code], pool);
-    }
+        GATHER_ROWS(numbers, v->f64[r])
+        break;
+    case YG_MEASURE_CODES:
+        if (targets->root)
+            gather_new_codes(&g, m, rows, count);
+        else
+            GATHER_ROWS(hashes, hash_of_code(m, v->codes[r]))
+        break;
+    case YG_MEASURE_STRS:
+        GATHER_ROWS(hashes, yg_hash_str(yg_vec_str(v, r)))
+        break;
     case YG_MEASURE_ANY:
-        yg_field_view_values(&m->view, row, add_any, &adder);
-        return !adder.failed;
+        for (g.k = 0; g.k < count; g.k++)
+            yg_field_view_values(&m->view, rows[g.k], add_any, &g);
+        flush(&g);
+        break;
+    case YG_MEASURE_COUNT:
     case YG_MEASURE_ABSENT:
-        return true;
+        break;
     }
-    return true;
+    return !g.failed;
 }

@@ -41,12 +41,17 @@ static yg_rc list_granules(struct yg_scan *s, struct yg_time_range range, struct
     return YG_OK;
 }
 
+static yg_rc compile(struct yg_scan *s, struct yg_err *err) {
+    static const struct yg_node everything = {.kind = YG_NODE_ALL};
+    const struct yg_event_query *q = s->query;
+    return yg_filter_compile(q->filter ? q->filter : &everything, q->range, &s->filter, err);
+}
+
 yg_rc yg_scan_open(struct yg_store *store, const struct yg_event_query *q, bool fresh,
                    enum yg_scan_order order, struct yg_arena *arena, struct yg_warnings *warnings,
                    struct yg_query_stats *stats, struct yg_scan *ret_scan, struct yg_err *err) {
-    static const struct yg_node everything = {.kind = YG_NODE_ALL};
     struct yg_scan s = {.arena = arena, .query = q, .warnings = warnings, .stats = stats};
-    yg_rc rc = yg_filter_compile(q->filter ? q->filter : &everything, q->range, &s.filter, err);
+    yg_rc rc = compile(&s, err);
     if (rc == YG_OK)
         rc = yg_snapshot_open(store, q->track, q->range, fresh, &s.snapshot, err);
     if (rc == YG_OK) {
@@ -58,17 +63,65 @@ yg_rc yg_scan_open(struct yg_store *store, const struct yg_event_query *q, bool 
         yg_scan_fini(&s);
         return rc;
     }
-    if (s.granule_count > 0)
+    if (s.granule_count > 0 && order != YG_SCAN_BY_SEGMENT)
         qsort(s.granules, s.granule_count, sizeof(s.granules[0]),
               order == YG_SCAN_NEWEST_FIRST ? newest_first : oldest_first);
     *ret_scan = s;
     return YG_OK;
 }
 
+yg_rc yg_scan_fork(const struct yg_scan *s, struct yg_warnings *warnings,
+                   struct yg_query_stats *stats, struct yg_scan *ret_scan, struct yg_err *err) {
+    struct yg_scan f = *s;
+    f.warnings = warnings;
+    f.stats = stats;
+    f.forked = true;
+    f.filter = NULL;
+    f.block_arena = f.arena = NULL;
+    yg_rc rc = compile(&f, err);
+    if (rc == YG_OK) {
+        f.block_arena = yg_arena_create(YG_MEM_QUERY, YG_BLOCK_MEMORY_BYTES);
+        f.arena = yg_arena_create(YG_MEM_QUERY, YG_WARNINGS_BYTES);
+        if (f.block_arena == NULL || f.arena == NULL)
+            rc = yg_fail(err, YG_ENOMEM, "no memory for decoded columns");
+    }
+    if (rc != YG_OK) {
+        yg_scan_fini(&f);
+        return rc;
+    }
+    *ret_scan = f;
+    return YG_OK;
+}
+
+static void note(struct yg_scan *s, yg_str text) {
+    struct yg_warnings *w = s->warnings;
+    for (uint32_t i = 0; i < w->count && i < 16; i++)
+        if (yg_str_eq(w->text[i], text))
+            return;
+    if (w->count < 16)
+        w->text[w->count] = yg_arena_str(s->arena, text);
+    w->count++;
+}
+
+void yg_scan_join(struct yg_scan *s, const struct yg_scan *fork) {
+    const struct yg_warnings *w = fork->warnings;
+    for (uint32_t i = 0; i < w->count && i < 16; i++)
+        note(s, w->text[i]);
+    if (w->count > 16)
+        s->warnings->count += w->count - 16;
+    s->stats->rows_scanned += fork->stats->rows_scanned;
+    s->stats->rows_matched += fork->stats->rows_matched;
+    s->stats->bytes_read += fork->stats->bytes_read;
+    s->stats->granules += fork->stats->granules;
+    s->stats->granules_skipped += fork->stats->granules_skipped;
+}
+
 void yg_scan_fini(struct yg_scan *s) {
     yg_filter_destroy(s->filter);
     yg_arena_destroy(s->block_arena);
-    if (s->snapshot)
+    if (s->forked)
+        yg_arena_destroy(s->arena);
+    else if (s->snapshot)
         yg_snapshot_close(s->snapshot);
     *s = (struct yg_scan){0};
 }
@@ -87,13 +140,7 @@ yg_rc yg_scan_pulse(const struct yg_scan *s, struct yg_err *err) {
 bool yg_scan_survives(struct yg_scan *s, const struct yg_err *err) {
     if (err->rc != YG_ECORRUPT && err->rc != YG_EIO)
         return false;
-    struct yg_warnings *w = s->warnings;
-    for (uint32_t i = 0; i < w->count && i < 16; i++)
-        if (yg_str_eq_c(w->text[i], err->text))
-            return true;
-    if (w->count < 16)
-        w->text[w->count] = yg_arena_str(s->arena, yg_str_c(err->text));
-    w->count++;
+    note(s, yg_str_c(err->text));
     return true;
 }
 

@@ -322,6 +322,7 @@ bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low);
 struct yg_seg_values {
     uint32_t rows;
     uint32_t count;
+    bool constant;           // stored as one value
     const uint64_t *present; // NULL = all
     const struct yg_dict *dict;
     const uint32_t *codes;

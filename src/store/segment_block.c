@@ -37,6 +37,7 @@ static yg_rc vec_of_values(const struct yg_seg_values *v, enum yg_type type, str
                            struct yg_vec *out, struct yg_err *err) {
     *out = (struct yg_vec){.type = type, .present = v->present, .dict = v->dict};
     if (v->present == NULL) {
+        out->constant = v->constant;
         out->codes = v->codes;
         out->strs = v->strs;
         out->i64 = v->i64;

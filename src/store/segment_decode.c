@@ -444,6 +444,7 @@ yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granul
             return corrupt(&d.at, "chunk is not the one that the directory names", err);
         YG_TRY(decode_presence(&d, e, err));
         YG_TRY(decode_type(&d, col->type, err));
+        out.constant = d.head.encoding == YG_ENC_CONST;
     }
     *ret_values = out;
     return YG_OK;

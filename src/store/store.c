@@ -446,6 +446,8 @@ static void store_free(struct yg_store *store) {
     pthread_mutex_destroy(&store->dispatch_lock);
     pthread_mutex_destroy(&store->lists_lock);
     pthread_mutex_destroy(&store->flush_lock);
+    yg_store_detach(store);
+    pthread_mutex_destroy(&store->attach_lock);
     char *const paths[] = {store->dir,     store->dir_wal,     store->dir_segments,
                            store->dir_tmp, store->dir_metrics, store->dir_damaged};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
@@ -461,6 +463,7 @@ yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **re
     atomic_init(&store->traces_epoch, 1);
     pthread_mutex_init(&store->dispatch_lock, NULL);
     pthread_mutex_init(&store->lists_lock, NULL);
+    pthread_mutex_init(&store->attach_lock, NULL);
     pthread_mutex_init(&store->flush_lock, NULL);
     yg_event_init(&store->stop);
     yg_event_init(&store->flush_idle);

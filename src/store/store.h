@@ -42,6 +42,11 @@ yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **re
 // Flushes everything to files and closes. Nothing may be appended meanwhile.
 void yg_store_close(struct yg_store *store);
 
+struct yg_pool *yg_store_pool(const struct yg_store *store); // of its options
+// What a room above keeps beside the rows (query: its partial results): made when it is first asked
+// for, destroyed when the store is closed. One room may use it. Any thread.
+void *yg_store_attached(struct yg_store *store, void *(*create)(void), void (*destroy)(void *));
+
 // Outcome of an append, on the WAL thread or a worker: keep it short. rc OK = durable and visible.
 typedef void (*yg_append_fn)(void *arg, yg_rc rc, const struct yg_err *err);
 

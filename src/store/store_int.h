@@ -135,10 +135,17 @@ struct yg_store {
     _Atomic uint32_t open_traces;
     _Atomic uint64_t trace_bytes;
 
+    pthread_mutex_t attach_lock;
+    void *attached; // of a room above (yg_store_attached)
+    void (*detach)(void *attached);
+
     struct yg_thread clock_thread;
     struct yg_event stop;
     bool small_waits; // the flush interval is the default one
 };
+
+// attach.c: destroys what was attached.
+void yg_store_detach(struct yg_store *store);
 
 // shard.c
 void yg_shard_init(struct yg_shard *sh, struct yg_store *store, uint32_t idx);
