@@ -12,6 +12,8 @@
 #include "codec/json_read.h"
 
 #define BIT(track) (1u << (track))
+#define LIKE_LOGS (BIT(YG_TRACK_LOGS) | BIT(YG_TRACK_EVENTS) | BIT(YG_TRACK_SIGNALS))
+#define LIKE_SPANS (BIT(YG_TRACK_SPANS) | BIT(YG_TRACK_CI))
 #define NOT_LOGS (YG_TRACKS_ALL & ~BIT(YG_TRACK_LOGS))
 
 static const struct {
@@ -23,17 +25,19 @@ static const struct {
     {"service", YG_TRACKS_ALL},
     {"status", YG_TRACKS_ALL},
     {"host", YG_TRACKS_ALL},
-    {"message", BIT(YG_TRACK_LOGS) | BIT(YG_TRACK_EVENTS)},
-    {"source", BIT(YG_TRACK_LOGS) | BIT(YG_TRACK_EVENTS)},
+    {"message", LIKE_LOGS},
+    {"source", LIKE_LOGS},
     {"trace_id", YG_TRACKS_ALL & ~BIT(YG_TRACK_EVENTS)},
-    {"span_id", BIT(YG_TRACK_LOGS) | BIT(YG_TRACK_SPANS)},
-    {"parent_id", BIT(YG_TRACK_SPANS)},
-    {"duration", BIT(YG_TRACK_SPANS) | BIT(YG_TRACK_TRACES)},
-    {"operation_name", BIT(YG_TRACK_SPANS) | BIT(YG_TRACK_TRACES)},
-    {"resource_name", BIT(YG_TRACK_SPANS) | BIT(YG_TRACK_TRACES)},
-    {"type", BIT(YG_TRACK_SPANS)},
-    {"env", BIT(YG_TRACK_SPANS) | BIT(YG_TRACK_TRACES)},
+    {"span_id", BIT(YG_TRACK_LOGS) | LIKE_SPANS},
+    {"parent_id", LIKE_SPANS},
+    {"duration", LIKE_SPANS | BIT(YG_TRACK_TRACES)},
+    {"operation_name", LIKE_SPANS | BIT(YG_TRACK_TRACES)},
+    {"resource_name", LIKE_SPANS | BIT(YG_TRACK_TRACES)},
+    {"type", LIKE_SPANS},
+    {"env", LIKE_SPANS | BIT(YG_TRACK_TRACES)},
     {"index", BIT(YG_TRACK_LOGS)},
+    {"ci_level", BIT(YG_TRACK_CI)},
+    {"test_level", BIT(YG_TRACK_CI)},
 };
 
 static bool is_reserved(yg_str name, enum yg_track track) {

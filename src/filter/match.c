@@ -346,10 +346,10 @@ static uint32_t free_word_sources(struct yg_source *out) {
         const char *column;
         uint32_t tracks;
     } rows[] = {
-        {YG_COL_MESSAGE, 1u << YG_TRACK_LOGS | 1u << YG_TRACK_EVENTS},
+        {YG_COL_MESSAGE, 1u << YG_TRACK_LOGS | 1u << YG_TRACK_EVENTS | 1u << YG_TRACK_SIGNALS},
         {"@title", 1u << YG_TRACK_EVENTS},
-        {YG_COL_RESOURCE, 1u << YG_TRACK_SPANS | 1u << YG_TRACK_TRACES},
-        {YG_COL_OPERATION, 1u << YG_TRACK_SPANS | 1u << YG_TRACK_TRACES},
+        {YG_COL_RESOURCE, 1u << YG_TRACK_SPANS | 1u << YG_TRACK_TRACES | 1u << YG_TRACK_CI},
+        {YG_COL_OPERATION, 1u << YG_TRACK_SPANS | 1u << YG_TRACK_TRACES | 1u << YG_TRACK_CI},
     };
     uint32_t count = (uint32_t)(sizeof(rows) / sizeof(rows[0]));
     for (uint32_t i = 0; i < count; i++)

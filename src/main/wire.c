@@ -263,9 +263,9 @@ static yg_rc open_store(struct yg_wire *w, const struct yg_options *o, struct yg
         .retention_metrics_ns = o->retention_metrics_ns,
     };
     options.retention_ns[YG_TRACK_LOGS] = options.retention_ns[YG_TRACK_EVENTS] =
-        o->retention_logs_ns;
+        options.retention_ns[YG_TRACK_SIGNALS] = o->retention_logs_ns;
     options.retention_ns[YG_TRACK_SPANS] = options.retention_ns[YG_TRACK_TRACES] =
-        o->retention_spans_ns;
+        options.retention_ns[YG_TRACK_CI] = o->retention_spans_ns;
     YG_TRY(yg_store_open(&options, &w->store, err));
     w->api.store = w->store;
     struct yg_pipeline_options pipeline = {

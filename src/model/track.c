@@ -6,7 +6,8 @@
 #include "model/value.h"
 
 const char *yg_track_name(enum yg_track track) {
-    static const char *const names[YG_TRACK_COUNT] = {"logs", "spans", "traces", "events"};
+    static const char *const names[YG_TRACK_COUNT] = {"logs",   "spans", "traces",
+                                                      "events", "ci",    "signals"};
     YG_ASSERT(track < YG_TRACK_COUNT);
     return names[track];
 }

@@ -16,12 +16,15 @@
 enum yg_track {
     YG_TRACK_LOGS = 0,
     YG_TRACK_SPANS = 1,
-    YG_TRACK_TRACES = 2, // one row per trace, made by the store
-    YG_TRACK_EVENTS = 3, // events and service checks
+    YG_TRACK_TRACES = 2,  // one row per trace, made by the store
+    YG_TRACK_EVENTS = 3,  // events and service checks
+    YG_TRACK_CI = 4,      // pipelines, jobs and tests of continuous integration
+    YG_TRACK_SIGNALS = 5, // what security rules and tracers found
     YG_TRACK_COUNT
 };
 
-const char *yg_track_name(enum yg_track track); // "logs", "spans", "traces", "events"
+const char *
+yg_track_name(enum yg_track track); // "logs", "spans", "traces", "events", "ci", "signals"
 
 // Every track.
 #define YG_COL_TIME                                                                                \
@@ -75,5 +78,8 @@ const char *yg_track_name(enum yg_track track); // "logs", "spans", "traces", "e
 // Events: message (text), "@title", "@alert_type", "@priority", "@aggregation_key", source; service
 // checks also
 // "@check" (name), status. "@evt.kind" = "event" or "service_check".
+
+// CI: as spans ("ci_level", "test_level" bare); signals: as logs, with message and source. Their
+// doors come with their own chapters; the engine keeps, sorts and finds them like the others.
 
 #endif

@@ -128,9 +128,11 @@ static yg_rc fill_keys(struct yg_columns *cs, struct sort_row *rows, struct yg_e
     switch (cs->track) {
     case YG_TRACK_LOGS:
     case YG_TRACK_EVENTS:
+    case YG_TRACK_SIGNALS:
         YG_TRY(text_ranks(cs, YG_COL_SERVICE, rows, true, err));
         return text_ranks(cs, YG_COL_HOST, rows, false, err);
     case YG_TRACK_SPANS:
+    case YG_TRACK_CI:
         return trace_ranks(cs, rows, err);
     case YG_TRACK_TRACES:
     case YG_TRACK_COUNT:

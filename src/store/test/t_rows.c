@@ -105,6 +105,28 @@ static void rows_without_a_time_get_the_moment_of_receipt(void **state) {
     fixture_end(&f);
 }
 
+static void every_track_keeps_its_rows_apart(void **state) {
+    (void)state;
+    struct fixture f = {0};
+    struct model m[YG_TRACK_COUNT];
+    struct rng r = {21};
+    fixture_start(&f);
+    for (int t = 0; t < YG_TRACK_COUNT; t++) {
+        m[t] = MODEL();
+        if (t != YG_TRACK_TRACES) // made by the store itself
+            store_rows(f.store, &m[t], random_batch(&r, (enum yg_track)t, 300, 0, 2));
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (int t = 0; t < YG_TRACK_COUNT; t++)
+            if (t != YG_TRACK_TRACES)
+                model_check(&m[t], f.store, (enum yg_track)t);
+        fixture_reopen(&f);
+    }
+    for (int t = 0; t < YG_TRACK_COUNT; t++)
+        model_fini(&m[t]);
+    fixture_end(&f);
+}
+
 static void files_are_sorted_and_cut_by_day(void **state) {
     (void)state;
     struct fixture f = {0};
@@ -256,6 +278,7 @@ int main(void) {
         cmocka_unit_test(every_track_over_flush_and_restart),
         cmocka_unit_test(wide_rows_and_long_strings),
         cmocka_unit_test(rows_without_a_time_get_the_moment_of_receipt),
+        cmocka_unit_test(every_track_keeps_its_rows_apart),
         cmocka_unit_test(files_are_sorted_and_cut_by_day),
         cmocka_unit_test(writers_readers_and_flushes_at_once),
     };
