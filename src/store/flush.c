@@ -254,7 +254,8 @@ static yg_rc write_checkpoint(struct flush *f, struct yg_err *err) {
     YG_AUTO(yg_buf) all = YG_BUF(YG_MEM_TRACES, (size_t)1 << 30);
     for (uint32_t s = 0; s < store->shard_count; s++)
         yg_buf_puts(&all, yg_buf_str(&f->cuts[s].open_traces));
-    YG_TRY(yg_buf_ok(&all, err));
+    if (yg_buf_ok(&all, err) != YG_OK)
+        return yg_fail(err, YG_ENOMEM, "no memory to save the open traces");
     if (all.len == 0)
         return YG_OK;
     char path[4096];

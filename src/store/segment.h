@@ -186,7 +186,7 @@ yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_stripe_sourc
 yg_rc yg_seg_writer_columns(struct yg_seg_writer *w, const struct yg_columns *cs,
                             const uint32_t *order, uint32_t count, struct yg_err *err) YG_MUST_USE;
 // A stripe of another segment of version 2 as it stands: chunks are checked, not decoded.
-// EINPUT: a segment of version 1, or a plain one into a file; ECORRUPT: a chunk is damaged.
+// Files only. EINPUT: a segment of version 1 or a plain one; ECORRUPT: a chunk is damaged.
 struct yg_segment;
 yg_rc yg_seg_writer_copy_stripe(struct yg_seg_writer *w, struct yg_segment *seg, uint32_t stripe,
                                 struct yg_err *err) YG_MUST_USE;
@@ -243,7 +243,7 @@ struct yg_seg_dir { // parsed directory; borrowed strings point into `bytes`
     const uint32_t *bloom;  // blocks of 8 words; NULL = none
     uint32_t bloom_blocks;
     struct yg_key_index keys; // kind 2; zeroed: covers nothing
-    char *key_index;
+    char *key_index;          // the section's bytes
     size_t memory_bytes;
 };
 // Parses d->bytes[0 … len) (directory of `version`) into d. data_end: where the chunks end.
@@ -316,7 +316,7 @@ uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name);
 // (count 0: none).
 struct yg_seg_record *yg_segment_record(const struct yg_seg_stripe *st, uint32_t column);
 const struct yg_seg_entry *yg_segment_entry(const struct yg_seg_record *rec, uint32_t granule);
-bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low);
+bool yg_segment_may_hold_id(struct yg_segment *seg, uint64_t id_low);
 
 // One chunk decoded to its present values.
 struct yg_seg_values {

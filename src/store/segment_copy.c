@@ -85,25 +85,16 @@ static yg_rc copy_record(const struct copy *c, const struct yg_seg_record *from,
     return YG_OK;
 }
 
-// The ids in the key index; their column is the only one that is decoded.
-static yg_rc copy_keys(const struct copy *c, uint32_t stripe, struct yg_err *err) {
-    uint32_t column = yg_segment_column(c->seg, YG_STR(YG_COL_TRACE_ID));
-    while (column < c->seg->dir.column_count &&
-           yg_str_eq_c(c->seg->dir.columns[column].name, YG_COL_TRACE_ID) &&
-           c->seg->dir.columns[column].type != YG_T_ID)
-        column++;
-    if (column >= c->seg->dir.column_count ||
-        !yg_str_eq_c(c->seg->dir.columns[column].name, YG_COL_TRACE_ID))
-        return YG_OK;
-    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_STORE, 64u << 20);
-    for (uint32_t g = 0; g < c->from->granule_count; g++) {
-        struct yg_seg_values v;
-        yg_arena_reset(arena);
-        YG_TRY(yg_segment_values(c->seg, stripe, g, column, arena, &v, err));
-        for (uint32_t i = 0; i < v.count; i++)
-            yg_seg_writer_note_id(c->w, v.ids[i]);
-    }
-    return YG_OK;
+// An index that cannot be read costs the new segment its skipping there, not its rows.
+static void copy_keys(const struct copy *c, uint32_t stripe) {
+    uint32_t first = 0;
+    struct yg_err unread = {0};
+    for (uint32_t s = 0; s < stripe; s++)
+        first += c->seg->dir.stripes[s].granule_count;
+    if (yg_key_builder_copy(c->w->keys, &c->seg->dir.keys, first, c->from->granule_count,
+                            c->w->sum.granule_count, &unread) != YG_OK &&
+        c->seg->damaged)
+        atomic_fetch_add_explicit(c->seg->damaged, 1, memory_order_relaxed);
 }
 
 static yg_rc copy_stripe(struct copy *c, uint32_t stripe, struct yg_err *err) {
@@ -111,15 +102,14 @@ static yg_rc copy_stripe(struct copy *c, uint32_t stripe, struct yg_err *err) {
     memcpy(c->to->granules, c->from->granules, sizeof(*c->to->granules) * c->from->granule_count);
     for (uint32_t i = 0; i < c->from->record_count; i++)
         YG_TRY(copy_record(c, &c->from->records[i], err));
-    YG_TRY(copy_keys(c, stripe, err));
-    yg_seg_writer_end_stripe(c->w, c->to);
-    return YG_OK;
+    copy_keys(c, stripe);
+    return yg_seg_writer_end_stripe(c->w, c->to, err);
 }
 
 yg_rc yg_seg_writer_copy_stripe(struct yg_seg_writer *w, struct yg_segment *seg, uint32_t stripe,
                                 struct yg_err *err) {
     YG_ASSERT(seg->loaded && stripe < seg->dir.stripe_count);
-    if (seg->version != YG_SEG_VERSION || (seg->plain && !w->options.plain))
+    if (seg->version != YG_SEG_VERSION || seg->plain || w->options.plain)
         return yg_fail(err, YG_EINPUT, "%s: stripes of version %u%s are written anew, not copied",
                        yg_segment_name(seg), seg->version, seg->plain ? ", plain," : "");
     struct copy c = {.w = w, .seg = seg, .from = &seg->dir.stripes[stripe]};

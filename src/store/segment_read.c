@@ -178,20 +178,33 @@ static yg_rc unpack_directory(struct yg_segment *seg, const char *stored, uint32
     return YG_OK;
 }
 
+// Part of the key index: of bytes in memory too, so that fuzzing meets the same reader.
+static yg_rc read_keys(void *ctx, void *out, size_t len, uint64_t at, struct yg_err *err) {
+    struct yg_segment *seg = ctx;
+    return seg->in_memory ? read_at(seg, at, out, len, err)
+                          : yg_segment_pread(seg, out, len, at, err);
+}
+
 static yg_rc parse_key_index(struct yg_segment *seg, uint32_t bytes, uint64_t at,
                              struct yg_err *err) {
-    if (bytes == 0)
-        return YG_OK;
+    struct yg_seg_dir *d = &seg->dir;
     uint32_t head[2] = {0, 0};
     if (bytes >= 8)
-        memcpy(head, seg->dir.key_index, 8);
-    if (head[0] != 1) // a kind of a later version: not used
+        memcpy(head, d->key_index, 8);
+    d->memory_bytes += bytes;
+    if (head[0] == YG_KEY_SECTION_KIND) {
+        struct yg_key_io io = {read_keys, seg};
+        yg_rc rc = yg_key_index_open(yg_str_n(d->key_index, bytes), d->granule_count, at, &io,
+                                     &d->keys, err);
+        d->memory_bytes += d->keys.memory_bytes;
+        return rc == YG_OK ? rc : yg_err_wrap(err, "%s: key index", yg_segment_name(seg));
+    }
+    if (head[0] != 1) // none, or a kind of a later version: not used
         return YG_OK;
     if (head[1] == 0 || (uint64_t)head[1] * 32 + 8 > bytes)
         return corrupt(seg, at, "key index does not fit", err);
-    seg->dir.bloom = (const uint32_t *)(const void *)(seg->dir.key_index + 8);
-    seg->dir.bloom_blocks = head[1];
-    seg->dir.memory_bytes += bytes;
+    d->bloom = (const uint32_t *)(const void *)(d->key_index + 8);
+    d->bloom_blocks = head[1];
     return YG_OK;
 }
 
@@ -344,9 +357,19 @@ uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name) {
     return seg->dir.column_count;
 }
 
-bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low) {
+bool yg_segment_may_hold_id(struct yg_segment *seg, uint64_t id_low) {
     YG_ASSERT(seg->loaded);
     if (seg->dir.bloom)
         return yg_bloom_has(seg->dir.bloom, seg->dir.bloom_blocks, id_low);
-    return yg_segment_column(seg, YG_STR(YG_COL_TRACE_ID)) < seg->dir.column_count;
+    yg_str name = YG_STR(YG_COL_TRACE_ID);
+    if (yg_key_index_covers(&seg->dir.keys, name, YG_T_ID, YG_KEY_VALUE)) {
+        uint64_t *bits = yg_calloc(YG_MEM_QUERY, YG_BITS_WORDS(seg->dir.granule_count) + 1, 8);
+        struct yg_err err = {0};
+        yg_rc rc =
+            yg_key_index_find(&seg->dir.keys, yg_key_of_id((yg_id128){0, id_low}), bits, &err);
+        bool found = rc != YG_OK || yg_bits_count(bits, seg->dir.granule_count) > 0;
+        yg_free(YG_MEM_QUERY, bits);
+        return found;
+    }
+    return yg_segment_column(seg, name) < seg->dir.column_count;
 }

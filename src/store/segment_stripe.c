@@ -178,6 +178,29 @@ static void code_range(const struct yg_enc_input *in, struct yg_seg_entry *e) {
     e->flags |= YG_ENTRY_F_CODES;
 }
 
+// What the key index is to find in this granule.
+static void add_keys(struct w_work *sw, const struct w_view *view, const struct yg_enc_input *in,
+                     uint32_t granule) {
+    bool many = !view->coded || view->v.dict_count > YG_KEY_MANY_VALUES;
+    if (sw->w->keys == NULL || !many || (in->type != YG_T_STR && in->type != YG_T_ID))
+        return; // a predicate on a small dictionary costs less than an index
+    struct yg_key_input keys = {
+        .column = view->col->name,
+        .type = in->type,
+        .granule = sw->w->sum.granule_count + granule,
+        .count = in->count,
+        .many_values = many,
+        .strs = in->strs,
+        .ids = in->ids,
+    };
+    if (view->coded) {
+        for (uint32_t i = 0; i < in->count; i++)
+            sw->texts[i] = view->v.dict[in->codes[i]];
+        keys.strs = sw->texts;
+    }
+    yg_key_builder_add(sw->w->keys, &keys);
+}
+
 static yg_rc write_granule(struct w_work *sw, const struct w_view *view, struct w_record *rec,
                            struct yg_enc_input *in, uint32_t granule, struct yg_err *err) {
     struct yg_seg_writer *w = sw->w;
@@ -187,6 +210,7 @@ static yg_rc write_granule(struct w_work *sw, const struct w_view *view, struct 
     e.offset = at;
     if (view->coded)
         code_range(in, &e);
+    add_keys(sw, view, in, granule);
     if (view->col->type == YG_T_I64 && yg_str_eq_c(view->col->name, YG_COL_TIME)) {
         sw->stripe->granules[granule].min_time_ns = e.min;
         sw->stripe->granules[granule].max_time_ns = e.max;
@@ -223,6 +247,17 @@ static yg_rc write_granules(struct w_work *sw, const struct w_view *view, struct
     return YG_OK;
 }
 
+// Memory segments' filter of trace ids.
+static void note_ids(struct yg_seg_writer *w, const struct w_view *view) {
+    for (uint32_t i = 0; i < view->v.count; i++) {
+        uint64_t lo = view->v.ids[i].lo;
+        if (w->id_count > 0 && w->id_hashes[w->id_count - 1] == lo)
+            continue;
+        YG_GROW(YG_MEM_STORE, w->id_hashes, w->id_count, w->id_cap);
+        w->id_hashes[w->id_count++] = lo;
+    }
+}
+
 static yg_rc write_column(struct w_work *sw, uint32_t column, struct yg_err *err) {
     struct yg_seg_writer *w = sw->w;
     struct w_view view = {0};
@@ -236,9 +271,9 @@ static yg_rc write_column(struct w_work *sw, uint32_t column, struct yg_err *err
     YG_TRY(yg_seg_writer_record(w, sw->stripe, number, &rec, err));
     if (view.coded)
         YG_TRY(write_dict(sw, &view, rec, err));
-    if (view.col->type == YG_T_ID && yg_str_eq_c(view.col->name, YG_COL_TRACE_ID))
-        for (uint32_t i = 0; i < view.v.count; i++)
-            yg_seg_writer_note_id(w, view.v.ids[i]);
+    if (w->keys == NULL && view.col->type == YG_T_ID &&
+        yg_str_eq_c(view.col->name, YG_COL_TRACE_ID))
+        note_ids(w, &view);
     return write_granules(sw, &view, rec, err);
 }
 
@@ -254,8 +289,7 @@ static yg_rc write_stripe(struct w_work *sw, struct yg_err *err) {
                                           .max_time_ns = INT64_MIN};
     for (uint32_t c = 0; c < sw->src->column_count; c++)
         YG_TRY(write_column(sw, c, err));
-    yg_seg_writer_end_stripe(sw->w, sw->stripe);
-    return YG_OK;
+    return yg_seg_writer_end_stripe(sw->w, sw->stripe, err);
 }
 
 yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_stripe_source *src,

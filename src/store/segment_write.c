@@ -28,6 +28,7 @@ struct yg_seg_writer *yg_seg_writer_create(const struct yg_seg_writer_options *o
     w->options = *options;
     w->arena = yg_arena_create(YG_MEM_STORE, YG_SEG_DIRECTORY_MAX);
     w->out = YG_BUF(YG_MEM_STORE, BUFFER_MAX_BYTES);
+    w->keys = options->plain ? NULL : yg_key_builder_create();
     w->index = YG_MAP(YG_MEM_STORE, false);
     w->sum.min_time_ns = INT64_MAX;
     w->sum.max_time_ns = INT64_MIN;
@@ -51,6 +52,7 @@ void yg_seg_writer_destroy(struct yg_seg_writer *w) {
     if (w == NULL)
         return;
     yg_encoder_fini(&w->enc);
+    yg_key_builder_destroy(w->keys);
     yg_buf_fini(&w->out);
     yg_map_fini(&w->index);
     yg_free(YG_MEM_STORE, w->id_hashes);
@@ -132,7 +134,7 @@ yg_rc yg_seg_writer_entry(struct yg_seg_writer *w, struct w_record *rec, uint32_
     return YG_OK;
 }
 
-void yg_seg_writer_end_stripe(struct yg_seg_writer *w, struct w_stripe *st) {
+yg_rc yg_seg_writer_end_stripe(struct yg_seg_writer *w, struct w_stripe *st, struct yg_err *err) {
     struct yg_seg_summary *sum = &w->sum;
     for (uint32_t g = 0; g < st->granule_count; g++) {
         const struct yg_seg_granule_entry *e = &st->granules[g];
@@ -143,18 +145,16 @@ void yg_seg_writer_end_stripe(struct yg_seg_writer *w, struct w_stripe *st) {
     sum->granule_count += st->granule_count;
     sum->row_count += st->row_count;
     w->stripe_count++;
-}
-
-void yg_seg_writer_note_id(struct yg_seg_writer *w, yg_id128 id) {
-    if (w->id_count > 0 && w->id_hashes[w->id_count - 1] == id.lo)
-        return;
-    YG_GROW(YG_MEM_STORE, w->id_hashes, w->id_count, w->id_cap);
-    w->id_hashes[w->id_count++] = id.lo;
+    if (w->keys == NULL)
+        return YG_OK;
+    YG_TRY(yg_key_builder_stripe(w->keys, yg_seg_writer_position(w), &w->out, err));
+    return yg_seg_writer_flush(w, YG_SEG_WRITER_BUFFER_BYTES, err);
 }
 
 // ------------------------------------------------------------ key index, directory, footer
 
-static void write_key_index(struct yg_seg_writer *w) {
+// Memory segments: a filter of trace ids.
+static void write_id_filter(struct yg_seg_writer *w) {
     if (w->id_count == 0)
         return;
     uint64_t blocks =
@@ -273,8 +273,13 @@ static yg_rc write_directory(struct yg_seg_writer *w, struct yg_err *err) {
 static yg_rc finish(struct yg_seg_writer *w, struct yg_seg_summary *ret_summary,
                     struct yg_err *err) {
     YG_TRY(yg_seg_writer_flush(w, 0, err));
-    size_t from = w->out.len;
-    write_key_index(w);
+    uint64_t section_at = yg_seg_writer_position(w);
+    if (w->keys)
+        YG_TRY(yg_key_builder_write(w->keys, section_at, w->sum.granule_count, &w->out, &section_at,
+                                    err));
+    else
+        write_id_filter(w);
+    size_t from = (size_t)(section_at - w->flushed);
     size_t dir = w->out.len;
     struct yg_seg_footer foot = {
         .directory_offset = yg_seg_writer_position(w),

@@ -3,6 +3,7 @@
 #ifndef YG_STORE_SEGMENT_WRITER_H
 #define YG_STORE_SEGMENT_WRITER_H
 
+#include "store/key_index.h"
 #include "store/segment_encode.h"
 
 struct w_column { // of the whole segment, in order of appearance
@@ -41,7 +42,8 @@ struct yg_seg_writer {
     struct w_stripe *stripes;
     uint32_t stripe_count;
     uint32_t stripe_cap;
-    uint64_t *id_hashes; // distinct neighbours of trace ids: low halves
+    struct yg_key_builder *keys; // files
+    uint64_t *id_hashes;         // memory segments: distinct neighbours of trace ids, low halves
     uint32_t id_count;
     uint32_t id_cap;
     struct yg_seg_summary sum;
@@ -65,10 +67,9 @@ yg_rc yg_seg_writer_record(struct yg_seg_writer *w, struct w_stripe *st, uint32_
 // The record's next chunk: it stands in the buffer from `e->offset` on.
 yg_rc yg_seg_writer_entry(struct yg_seg_writer *w, struct w_record *rec, uint32_t granule,
                           const struct yg_seg_entry *e, struct yg_err *err) YG_MUST_USE;
-// The stripe counts from now on: rows, granules, times.
-void yg_seg_writer_end_stripe(struct yg_seg_writer *w, struct w_stripe *st);
-// Remembers a trace id for the filter in the key index.
-void yg_seg_writer_note_id(struct yg_seg_writer *w, yg_id128 id);
+// The stripe counts from now on: rows, granules, times, keys.
+yg_rc yg_seg_writer_end_stripe(struct yg_seg_writer *w, struct w_stripe *st,
+                               struct yg_err *err) YG_MUST_USE;
 
 // ------------------------------------------------------------ the stripe at hand
 
@@ -88,6 +89,7 @@ struct w_work {
     uint32_t *cuts;          // granule g has rows [cuts[g], cuts[g + 1])
     uint32_t granule_count;
     uint32_t at_rows[YG_GRANULE_ROWS]; // scratch
+    yg_str texts[YG_GRANULE_ROWS];     // scratch
 };
 
 #endif
