@@ -316,7 +316,7 @@ uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name);
 // (count 0: none).
 struct yg_seg_record *yg_segment_record(const struct yg_seg_stripe *st, uint32_t column);
 const struct yg_seg_entry *yg_segment_entry(const struct yg_seg_record *rec, uint32_t granule);
-bool yg_segment_may_hold_id(struct yg_segment *seg, uint64_t id_low);
+bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low);
 
 // One chunk decoded to its present values.
 struct yg_seg_values {

@@ -357,7 +357,7 @@ uint32_t yg_segment_column(const struct yg_segment *seg, yg_str name) {
     return seg->dir.column_count;
 }
 
-bool yg_segment_may_hold_id(struct yg_segment *seg, uint64_t id_low) {
+bool yg_segment_may_hold_id(const struct yg_segment *seg, uint64_t id_low) {
     YG_ASSERT(seg->loaded);
     if (seg->dir.bloom)
         return yg_bloom_has(seg->dir.bloom, seg->dir.bloom_blocks, id_low);
