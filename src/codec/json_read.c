@@ -353,6 +353,25 @@ yg_rc yg_json_next(struct yg_json *j, struct yg_json_token *ret_token, struct yg
     return next_token(j, true, ret_token, err);
 }
 
+bool yg_json_try_key(struct yg_json *j, yg_str key) {
+    const char *p = j->in.ptr;
+    size_t at = j->pos, len = j->in.len;
+    if (j->state == WANT_COMMA_OR_END) {
+        if (at >= len || p[at] != ',' || !in_object(j))
+            return false;
+        at++;
+    } else if (j->state != WANT_FIRST_KEY) {
+        return false;
+    }
+    at += at < len && p[at] == ' ';
+    if (len - at < key.len + 3 || p[at] != '"' || p[at + key.len + 1] != '"' ||
+        p[at + key.len + 2] != ':' || memcmp(p + at + 1, key.ptr, key.len) != 0)
+        return false;
+    j->pos = at + key.len + 3;
+    j->state = WANT_VALUE;
+    return true;
+}
+
 static bool begins(enum yg_json_kind kind) {
     return kind == YG_JSON_OBJECT_BEGIN || kind == YG_JSON_ARRAY_BEGIN;
 }

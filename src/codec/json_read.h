@@ -44,6 +44,10 @@ void yg_json_init(struct yg_json *j, yg_str in, struct yg_arena *arena);
 // Next token. EINPUT: "JSON at byte 17: …". ENOMEM.
 yg_rc yg_json_next(struct yg_json *j, struct yg_json_token *ret_token,
                    struct yg_err *err) YG_MUST_USE;
+// For a reader that knows which member comes next: true when it is `key`, written without escapes
+// and with at most one blank before it; it is read then, with its colon. False: nothing was read.
+// key: valid UTF-8 without quotes, backslashes and control characters.
+bool yg_json_try_key(struct yg_json *j, yg_str key);
 // Having read the BEGIN, KEY or any first token `t` of a value, skips the rest of that value.
 yg_rc yg_json_skip(struct yg_json *j, const struct yg_json_token *t,
                    struct yg_err *err) YG_MUST_USE;

@@ -225,6 +225,8 @@ yg_rc yg_mp_map(struct yg_mp *r, uint32_t *ret_count, struct yg_err *err) {
 
 yg_rc yg_mp_str(struct yg_mp *r, yg_str *ret_str, struct yg_err *err) {
     struct yg_mp_token t;
+    if (yg_mp_try_str(r, ret_str))
+        return YG_OK;
     YG_TRY(yg_mp_next(r, &t, err));
     if (t.kind == YG_MP_NIL)
         *ret_str = YG_STR("");

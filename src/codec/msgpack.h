@@ -46,6 +46,41 @@ yg_rc yg_mp_array(struct yg_mp *r, uint32_t *ret_count, struct yg_err *err) YG_M
 yg_rc yg_mp_map(struct yg_mp *r, uint32_t *ret_count, struct yg_err *err) YG_MUST_USE; // nil → 0
 yg_rc yg_mp_str(struct yg_mp *r, yg_str *ret_str,
                 struct yg_err *err) YG_MUST_USE; // str or bin; nil → ""
+// Reads a string of up to 255 bytes and nothing else; false, and nothing read, for what it does not
+// know. For loops over many of them.
+static inline bool yg_mp_try_str(struct yg_mp *r, yg_str *ret_str) {
+    size_t left = r->in.len - r->pos;
+    if (left < 2)
+        return false;
+    const unsigned char *p = (const unsigned char *)r->in.ptr + r->pos;
+    size_t head = p[0] == 0xd9 ? 2 : 1;
+    size_t len = p[0] == 0xd9 ? p[1] : p[0] & 31u;
+    if ((p[0] != 0xd9 && (p[0] & 0xe0) != 0xa0) || left - head < len)
+        return false;
+    *ret_str = (yg_str){(const char *)p + head, len};
+    r->pos += head + len;
+    return true;
+}
+// For a reader that knows which name comes next: reads it and says true, or reads nothing.
+static inline bool yg_mp_try_name(struct yg_mp *r, yg_str name) {
+    size_t at = r->pos;
+    yg_str s;
+    if (yg_mp_try_str(r, &s) && yg_str_eq(s, name))
+        return true;
+    r->pos = at;
+    return false;
+}
+// The same for a float of eight bytes.
+static inline bool yg_mp_try_f64(struct yg_mp *r, double *ret_value) {
+    if (r->in.len - r->pos < 9 || (unsigned char)r->in.ptr[r->pos] != 0xcb)
+        return false;
+    uint64_t bits;
+    memcpy(&bits, r->in.ptr + r->pos + 1, sizeof(bits));
+    bits = __builtin_bswap64(bits); // little endian host
+    memcpy(ret_value, &bits, sizeof(bits));
+    r->pos += 9;
+    return true;
+}
 yg_rc yg_mp_i64(struct yg_mp *r, int64_t *ret_value,
                 struct yg_err *err) YG_MUST_USE; // any number; u64 wraps
 yg_rc yg_mp_u64(struct yg_mp *r, uint64_t *ret_value,

@@ -99,8 +99,12 @@ static bool is_json(const struct yg_intake_in *in) {
 // ------------------------------------------------------------ span maps
 
 // Values of meta are strings; what is not is kept in the way that suits it.
-static yg_rc read_meta_value(struct yg_spans *s, struct yg_mp *r, yg_str key, struct yg_err *err) {
+static yg_rc read_meta_value(struct yg_spans *s, struct yg_mp *r, struct yg_span_key *known,
+                             struct yg_err *err) {
     struct yg_mp_token t;
+    yg_str text, key = known->name;
+    if (yg_mp_try_str(r, &text))
+        return yg_spans_meta_key(s, known, text, err);
     size_t at = r->pos;
     YG_TRY(yg_mp_next(r, &t, err));
     switch (t.kind) {
@@ -136,8 +140,8 @@ static yg_rc read_meta(struct yg_spans *s, struct yg_mp *r, struct yg_err *err) 
     uint32_t count;
     YG_TRY(yg_mp_map(r, &count, err));
     for (uint32_t i = 0; i < count; i++) {
-        yg_str key;
-        YG_TRY(yg_mp_str(r, &key, err));
+        struct yg_span_key *key;
+        YG_TRY(yg_spans_read_key(s, r, i, s->meta_guess, &key, err));
         YG_TRY(read_meta_value(s, r, key, err));
     }
     return YG_OK;
@@ -147,17 +151,19 @@ static yg_rc read_metrics(struct yg_spans *s, struct yg_mp *r, struct yg_err *er
     uint32_t count;
     YG_TRY(yg_mp_map(r, &count, err));
     for (uint32_t i = 0; i < count; i++) {
-        yg_str key;
+        struct yg_span_key *key;
         struct yg_mp_token t;
-        YG_TRY(yg_mp_str(r, &key, err));
-        size_t at = r->pos;
-        YG_TRY(yg_mp_next(r, &t, err));
-        if (t.kind == YG_MP_NIL)
-            continue;
-        r->pos = at;
         double value;
-        YG_TRY(yg_mp_f64(r, &value, err));
-        YG_TRY(yg_spans_metric(s, key, value, err));
+        YG_TRY(yg_spans_read_key(s, r, i, s->metric_guess, &key, err));
+        if (!yg_mp_try_f64(r, &value)) {
+            size_t at = r->pos;
+            YG_TRY(yg_mp_next(r, &t, err));
+            if (t.kind == YG_MP_NIL)
+                continue;
+            r->pos = at;
+            YG_TRY(yg_mp_f64(r, &value, err));
+        }
+        YG_TRY(yg_spans_metric_key(s, key, value, err));
     }
     return YG_OK;
 }
@@ -221,38 +227,100 @@ static yg_rc read_u64(struct yg_mp *r, uint64_t *ret_value, struct yg_err *err) 
     return YG_OK;
 }
 
-static yg_rc read_member(struct yg_spans *s, struct yg_mp *r, yg_str key, struct yg_err *err) {
+enum field {
+    F_OTHER, // read and dropped
+    F_META,
+    F_METRICS,
+    F_SERVICE,
+    F_NAME,
+    F_RESOURCE,
+    F_TYPE,
+    F_TRACE_ID,
+    F_SPAN_ID,
+    F_PARENT_ID,
+    F_START,
+    F_DURATION,
+    F_ERROR,
+    F_META_STRUCT,
+    F_LINKS,
+    F_EVENTS,
+    F_COUNT
+};
+
+// Which field comes next. place: its number within the span's map; spans of a body mostly have
+// their fields in one order.
+static yg_rc read_field_name(struct yg_spans *s, struct yg_mp *r, uint32_t place,
+                             enum field *ret_field, struct yg_err *err) {
+    static const yg_str names[F_COUNT] = {
+        [F_META] = YG_STR_INIT("meta"),
+        [F_METRICS] = YG_STR_INIT("metrics"),
+        [F_SERVICE] = YG_STR_INIT("service"),
+        [F_NAME] = YG_STR_INIT("name"),
+        [F_RESOURCE] = YG_STR_INIT("resource"),
+        [F_TYPE] = YG_STR_INIT("type"),
+        [F_TRACE_ID] = YG_STR_INIT("trace_id"),
+        [F_SPAN_ID] = YG_STR_INIT("span_id"),
+        [F_PARENT_ID] = YG_STR_INIT("parent_id"),
+        [F_START] = YG_STR_INIT("start"),
+        [F_DURATION] = YG_STR_INIT("duration"),
+        [F_ERROR] = YG_STR_INIT("error"),
+        [F_META_STRUCT] = YG_STR_INIT("meta_struct"),
+        [F_LINKS] = YG_STR_INIT("span_links"),
+        [F_EVENTS] = YG_STR_INIT("span_events"),
+    };
+    if (place < YG_SPAN_GUESSES && s->field_guess[place] != F_OTHER &&
+        yg_mp_try_name(r, names[s->field_guess[place]])) {
+        *ret_field = (enum field)s->field_guess[place];
+        return YG_OK;
+    }
+    yg_str name;
+    YG_TRY(yg_mp_str(r, &name, err));
+    unsigned f = F_OTHER + 1;
+    while (f < F_COUNT && !yg_str_eq(name, names[f]))
+        f++;
+    *ret_field = f < F_COUNT ? (enum field)f : F_OTHER;
+    if (place < YG_SPAN_GUESSES)
+        s->field_guess[place] = (uint8_t)*ret_field;
+    return YG_OK;
+}
+
+static yg_rc read_field(struct yg_spans *s, struct yg_mp *r, enum field field, struct yg_err *err) {
     struct yg_span *row = &s->row;
-    if (yg_str_eq_c(key, "meta"))
+    switch (field) {
+    case F_META:
         return read_meta(s, r, err);
-    if (yg_str_eq_c(key, "metrics"))
+    case F_METRICS:
         return read_metrics(s, r, err);
-    if (yg_str_eq_c(key, "service"))
+    case F_SERVICE:
         return yg_mp_str(r, &row->service, err);
-    if (yg_str_eq_c(key, "name"))
+    case F_NAME:
         return yg_mp_str(r, &row->name, err);
-    if (yg_str_eq_c(key, "resource"))
+    case F_RESOURCE:
         return yg_mp_str(r, &row->resource, err);
-    if (yg_str_eq_c(key, "type"))
+    case F_TYPE:
         return yg_mp_str(r, &row->type, err);
-    if (yg_str_eq_c(key, "trace_id"))
+    case F_TRACE_ID:
         return read_u64(r, &row->trace_id, err);
-    if (yg_str_eq_c(key, "span_id"))
+    case F_SPAN_ID:
         return read_u64(r, &row->span_id, err);
-    if (yg_str_eq_c(key, "parent_id"))
+    case F_PARENT_ID:
         return read_u64(r, &row->parent_id, err);
-    if (yg_str_eq_c(key, "start"))
+    case F_START:
         return read_i64(r, &row->start, err);
-    if (yg_str_eq_c(key, "duration"))
+    case F_DURATION:
         return read_i64(r, &row->duration, err);
-    if (yg_str_eq_c(key, "error"))
+    case F_ERROR:
         return read_i64(r, &row->error, err);
-    if (yg_str_eq_c(key, "meta_struct"))
+    case F_META_STRUCT:
         return read_struct(s, r, err);
-    if (yg_str_eq_c(key, "span_links"))
+    case F_LINKS:
         return yg_spans_links(s, r, err);
-    if (yg_str_eq_c(key, "span_events"))
+    case F_EVENTS:
         return yg_spans_events(s, r, err);
+    case F_OTHER:
+    case F_COUNT:
+        break;
+    }
     return yg_mp_skip(r, err);
 }
 
@@ -296,9 +364,9 @@ static yg_rc read_span(struct yg_spans *s, struct yg_mp *r, const struct default
     if (d)
         YG_TRY(put_defaults(s, d, err));
     for (uint32_t i = 0; i < t.count; i++) {
-        yg_str key;
-        YG_TRY(yg_mp_str(r, &key, err));
-        YG_TRY(read_member(s, r, key, err));
+        enum field field;
+        YG_TRY(read_field_name(s, r, i, &field, err));
+        YG_TRY(read_field(s, r, field, err));
     }
     return yg_spans_close(s, err);
 }

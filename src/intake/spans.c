@@ -17,6 +17,7 @@
 
 #define STRUCT_BYTES_MAX (10u << 20) // a meta_struct value as JSON, and a span's links or events
 #define KEY_BYTES_MAX 1000u
+#define KEY_PLACES 4u
 
 enum special {
     KEY_PLAIN,
@@ -46,14 +47,15 @@ yg_rc yg_spans_init(struct yg_spans *s, struct yg_batch *b, struct yg_intake_tal
         {YG_STR(YG_COL_SPAN_ID), YG_T_I64, &s->span_id},
         {YG_STR(YG_COL_PARENT_ID), YG_T_I64, &s->parent_id},
         {YG_STR(YG_COL_DURATION), YG_T_I64, &s->duration},
-        {YG_STR(YG_COL_SERVICE), YG_T_STR, &s->service},
-        {YG_STR(YG_COL_OPERATION), YG_T_STR, &s->operation},
-        {YG_STR(YG_COL_RESOURCE), YG_T_STR, &s->resource},
+        {YG_STR(YG_COL_SERVICE), YG_T_STR, &s->service.str_col},
+        {YG_STR(YG_COL_OPERATION), YG_T_STR, &s->operation.str_col},
+        {YG_STR(YG_COL_RESOURCE), YG_T_STR, &s->resource.str_col},
         {YG_STR(YG_COL_STATUS), YG_T_STR, &s->status},
         {YG_STR(YG_COL_TOP_LEVEL), YG_T_BOOL, &s->top_level},
     };
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         YG_TRY(yg_batch_col(b, columns[i].name, columns[i].type, columns[i].col, err));
+    s->type.str_col = s->env.str_col = s->host.str_col = UINT32_MAX; // made when a span has one
     return YG_OK;
 }
 
@@ -107,6 +109,7 @@ yg_rc yg_spans_key(struct yg_spans *s, yg_str name, struct yg_span_key *ret_key,
         .special = (uint8_t)special_of(clean),
         .str_col = UINT32_MAX,
         .f64_col = UINT32_MAX,
+        .last_code = UINT32_MAX,
     };
     return YG_OK;
 }
@@ -121,15 +124,39 @@ static uint32_t cache_slot(yg_str name) {
         memcpy(&head, name.ptr, name.len);
     }
     uint32_t h = (head * 0x9e3779b1u) ^ (tail * 0x85ebca6bu) ^ ((uint32_t)name.len * 0xc2b2ae35u);
-    return (h >> 16) & (YG_SPAN_KEYS - 1);
+    return h >> 16;
 }
 
+// A few places are looked at; when all are taken by others, the first changes hands.
 static yg_rc cached_key(struct yg_spans *s, yg_str name, struct yg_span_key **ret_key,
                         struct yg_err *err) {
-    struct yg_span_key *key = &s->keys[cache_slot(name)];
-    if (key->name.ptr == NULL || !yg_str_eq(key->name, name))
-        YG_TRY(yg_spans_key(s, name, key, err));
-    *ret_key = key;
+    uint32_t slot = cache_slot(name);
+    for (uint32_t i = 0; i < KEY_PLACES; i++) {
+        struct yg_span_key *key = &s->keys[(slot + i) & (YG_SPAN_KEYS - 1)];
+        *ret_key = key;
+        if (key->name.ptr == NULL)
+            return yg_spans_key(s, name, key, err);
+        if (yg_str_eq(key->name, name))
+            return YG_OK;
+    }
+    *ret_key = &s->keys[slot & (YG_SPAN_KEYS - 1)];
+    return yg_spans_key(s, name, *ret_key, err);
+}
+
+yg_rc yg_spans_read_key(struct yg_spans *s, struct yg_mp *r, uint32_t place,
+                        uint16_t guess[YG_SPAN_GUESSES], struct yg_span_key **ret_key,
+                        struct yg_err *err) {
+    if (place < YG_SPAN_GUESSES) {
+        struct yg_span_key *key = &s->keys[guess[place]];
+        *ret_key = key;
+        if (key->name.ptr != NULL && yg_mp_try_name(r, key->name))
+            return YG_OK;
+    }
+    yg_str name;
+    YG_TRY(yg_mp_str(r, &name, err));
+    YG_TRY(cached_key(s, name, ret_key, err));
+    if (place < YG_SPAN_GUESSES)
+        guess[place] = (uint16_t)(*ret_key - s->keys);
     return YG_OK;
 }
 
@@ -149,20 +176,38 @@ static yg_rc attribute_col(struct yg_spans *s, yg_str name, enum yg_type type, u
     return YG_OK;
 }
 
-static yg_rc put_str(struct yg_spans *s, struct yg_span_key *key, yg_str value,
-                     struct yg_err *err) {
+// The value as valid text, into key->last; what was there before is known to be.
+static yg_rc take_value(struct yg_spans *s, struct yg_span_key *key, yg_str raw,
+                        struct yg_err *err) {
+    if (key->last_raw.ptr != NULL && raw.len == key->last_raw.len &&
+        (raw.ptr == key->last_raw.ptr || yg_str_eq(raw, key->last_raw)))
+        return YG_OK;
+    key->last_raw.ptr = NULL;
+    yg_str value = yg_intake_utf8(s->b->arena, raw);
+    if (value.ptr == NULL)
+        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+    key->last_raw = raw;
+    key->last = value;
+    key->last_code = UINT32_MAX;
+    return YG_OK;
+}
+
+static yg_rc put_last(struct yg_spans *s, struct yg_span_key *key, struct yg_err *err) {
+    return yg_batch_put_again(s->b, key->str_col, key->last, &key->last_code, err);
+}
+
+static yg_rc put_str(struct yg_spans *s, struct yg_span_key *key, struct yg_err *err) {
     if (key->name.len == 0)
         return YG_OK;
     if (key->str_col == UINT32_MAX)
         YG_TRY(attribute_col(s, key->name, YG_T_STR, &key->str_col, err));
-    return key->str_col == UINT32_MAX ? YG_OK : yg_batch_put_str(s->b, key->str_col, value, err);
+    return key->str_col == UINT32_MAX ? YG_OK : put_last(s, key, err);
 }
 
-yg_rc yg_spans_meta_key(struct yg_spans *s, struct yg_span_key *key, yg_str value,
+yg_rc yg_spans_meta_key(struct yg_spans *s, struct yg_span_key *key, yg_str raw,
                         struct yg_err *err) {
-    value = yg_intake_utf8(s->b->arena, value);
-    if (value.ptr == NULL)
-        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
+    YG_TRY(take_value(s, key, raw, err));
+    yg_str value = key->last;
     switch ((enum special)key->special) {
     case KEY_ENV:
         s->row.env = value;
@@ -186,7 +231,7 @@ yg_rc yg_spans_meta_key(struct yg_spans *s, struct yg_span_key *key, yg_str valu
     case KEY_PLAIN:
         break;
     }
-    return put_str(s, key, value, err);
+    return put_str(s, key, err);
 }
 
 yg_rc yg_spans_metric_key(struct yg_spans *s, struct yg_span_key *key, double value,
@@ -239,20 +284,18 @@ static yg_rc close_list(struct yg_spans *s, struct yg_buf *list, const char *col
     return yg_batch_set_json(s->b, yg_str_c(column), copy, err);
 }
 
-static yg_rc put_text(struct yg_spans *s, uint32_t col, yg_str value, struct yg_err *err) {
-    value = yg_intake_utf8(s->b->arena, value);
-    if (value.ptr == NULL)
-        return yg_fail(err, YG_ENOMEM, "batch memory is used up");
-    return yg_batch_put_str(s->b, col, value, err);
+static yg_rc put_text(struct yg_spans *s, struct yg_span_key *key, yg_str raw, struct yg_err *err) {
+    YG_TRY(take_value(s, key, raw, err));
+    return put_last(s, key, err);
 }
 
-static yg_rc put_optional(struct yg_spans *s, const char *column, yg_str value,
-                          struct yg_err *err) {
-    if (value.len == 0)
+static yg_rc put_optional(struct yg_spans *s, struct yg_span_key *key, const char *column,
+                          yg_str raw, struct yg_err *err) {
+    if (raw.len == 0)
         return YG_OK;
-    uint32_t col;
-    YG_TRY(yg_batch_col(s->b, yg_str_c(column), YG_T_STR, &col, err));
-    return put_text(s, col, value, err);
+    if (key->str_col == UINT32_MAX)
+        YG_TRY(yg_batch_col(s->b, yg_str_c(column), YG_T_STR, &key->str_col, err));
+    return put_text(s, key, raw, err);
 }
 
 // A span ends after it began and within what 64 bits of nanoseconds hold, as agents see to it, too.
@@ -270,14 +313,14 @@ yg_rc yg_spans_close(struct yg_spans *s, struct yg_err *err) {
     YG_TRY(yg_batch_put_i64(b, s->span_id, (int64_t)row->span_id, err));
     YG_TRY(yg_batch_put_i64(b, s->parent_id, (int64_t)row->parent_id, err));
     YG_TRY(yg_batch_put_i64(b, s->duration, bounded_duration(row), err));
-    YG_TRY(put_text(s, s->service, row->service, err));
-    YG_TRY(put_text(s, s->operation, row->name, err));
-    YG_TRY(put_text(s, s->resource, row->resource, err));
+    YG_TRY(put_text(s, &s->service, row->service, err));
+    YG_TRY(put_text(s, &s->operation, row->name, err));
+    YG_TRY(put_text(s, &s->resource, row->resource, err));
     yg_str status = row->error != 0 ? YG_STR("error") : YG_STR("ok");
     YG_TRY(yg_batch_put_str(b, s->status, status, err));
-    YG_TRY(put_optional(s, YG_COL_TYPE, row->type, err));
-    YG_TRY(put_optional(s, YG_COL_ENV, row->env, err));
-    YG_TRY(put_optional(s, YG_COL_HOST, row->host, err));
+    YG_TRY(put_optional(s, &s->type, YG_COL_TYPE, row->type, err));
+    YG_TRY(put_optional(s, &s->env, YG_COL_ENV, row->env, err));
+    YG_TRY(put_optional(s, &s->host, YG_COL_HOST, row->host, err));
     YG_TRY(close_list(s, &s->links, YG_COL_LINKS, err));
     YG_TRY(close_list(s, &s->events, YG_COL_SPAN_EVENTS, err));
     if (row->top_level) {
@@ -329,7 +372,7 @@ static enum parent_place place_of_parent(const struct yg_spans *s, uint32_t row,
                                          const uint32_t *slots, uint32_t mask) {
     const int64_t *ids = s->b->cols[s->span_id].i64;
     int64_t parent = s->b->cols[s->parent_id].i64[row];
-    const struct yg_batch_col *services = &s->b->cols[s->service];
+    const struct yg_batch_col *services = &s->b->cols[s->service.str_col];
     if (parent == 0)
         return PARENT_NONE;
     uint32_t at = slot_of(parent, mask);

@@ -208,6 +208,21 @@ yg_rc yg_batch_put_str(struct yg_batch *b, uint32_t col, yg_str v, struct yg_err
     return YG_OK;
 }
 
+yg_rc yg_batch_put_again(struct yg_batch *b, uint32_t col, yg_str v, uint32_t *code,
+                         struct yg_err *err) {
+    struct yg_batch_col *c = &b->cols[col];
+    if (!c->interned || *code >= c->dict_count) {
+        YG_TRY(yg_batch_put_str(b, col, v, err));
+        *code = c->interned ? c->codes[c->count - 1] : UINT32_MAX;
+        return YG_OK;
+    }
+    uint32_t k = value_slot(b, c);
+    if (k == UINT32_MAX)
+        return no_memory(err);
+    c->codes[k] = *code;
+    return YG_OK;
+}
+
 yg_rc yg_batch_put_i64(struct yg_batch *b, uint32_t col, int64_t v, struct yg_err *err) {
     YG_ASSERT(col < b->col_count);
     struct yg_batch_col *c = &b->cols[col];

@@ -76,6 +76,10 @@ yg_rc yg_batch_col(struct yg_batch *b, yg_str name, enum yg_type type, uint32_t 
 // Sets the open row's value in a column; strings are borrowed (arena or kept body keeps them).
 yg_rc yg_batch_put_str(struct yg_batch *b, uint32_t col, yg_str v,
                        struct yg_err *err) YG_MUST_USE; // STR, JSON
+// The same for a value that an earlier call put into this column: *code remembers where it stands
+// (UINT32_MAX: not known), so that it is neither compared nor hashed again.
+yg_rc yg_batch_put_again(struct yg_batch *b, uint32_t col, yg_str v, uint32_t *code,
+                         struct yg_err *err) YG_MUST_USE;
 yg_rc yg_batch_put_i64(struct yg_batch *b, uint32_t col, int64_t v,
                        struct yg_err *err) YG_MUST_USE; // I64, BOOL
 yg_rc yg_batch_put_f64(struct yg_batch *b, uint32_t col, double v, struct yg_err *err) YG_MUST_USE;
