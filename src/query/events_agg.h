@@ -16,6 +16,7 @@
 // The rows of a granule that count, ascending. Everything below speaks of the k-th of them.
 struct yg_row_list {
     uint32_t count;
+    bool all; // rows 0 … count
     uint16_t rows[YG_GRANULE_ROWS];
 };
 
@@ -64,14 +65,13 @@ uint32_t yg_facet_table_id(struct yg_facet_table *t, yg_str text, struct yg_valu
 
 // ------------------------------------------------------------ measures (events_measure.c)
 
+// How one column of a measure is read.
 enum yg_measure_mode {
-    YG_MEASURE_COUNT,
     YG_MEASURE_I64,
     YG_MEASURE_F64,
     YG_MEASURE_CODES, // distinct values of a dictionary column
     YG_MEASURE_STRS,  // distinct values of a string column
-    YG_MEASURE_ANY,
-    YG_MEASURE_ABSENT
+    YG_MEASURE_ANY
 };
 
 struct yg_code_hashes { // of one dictionary
@@ -89,10 +89,8 @@ struct yg_measure {
     int64_t first_bucket; // timeseries: number of the first interval
     uint32_t bucket_count;
     double per_interval; // 1 / interval
-    enum yg_measure_mode mode;
-    const struct yg_vec *vec;
     struct yg_code_hashes dicts[YG_CODE_HASHES];
-    uint32_t dict, dict_next;
+    uint32_t dict_next;
     struct yg_field_view view;
 };
 

@@ -32,11 +32,9 @@ void yg_measure_fini(struct yg_measure *m) {
     }
 }
 
-static enum yg_measure_mode mode_of(const struct yg_measure *m) {
-    if (m->view.count == 0)
-        return YG_MEASURE_ABSENT;
-    const struct yg_field_source *source = &m->view.sources[0];
-    if (m->view.count > 1 || source->kind != YG_SOURCE_COLUMN)
+static enum yg_measure_mode mode_of(const struct yg_measure *m,
+                                    const struct yg_field_source *source) {
+    if (source->kind != YG_SOURCE_COLUMN)
         return YG_MEASURE_ANY;
     bool distinct = m->compute->agg == YG_AGG_CARDINALITY;
     if (source->vec->type == YG_T_STR && distinct)
@@ -48,13 +46,14 @@ static enum yg_measure_mode mode_of(const struct yg_measure *m) {
     return YG_MEASURE_ANY;
 }
 
-static yg_rc open_codes(struct yg_measure *m, struct yg_err *err) {
-    const struct yg_dict *dict = m->vec->dict;
-    for (m->dict = 0; m->dict < YG_CODE_HASHES; m->dict++)
-        if (m->dicts[m->dict].uid == dict->uid && m->dicts[m->dict].count == dict->count)
+static yg_rc open_codes(struct yg_measure *m, const struct yg_dict *dict,
+                        struct yg_code_hashes **ret_codes, struct yg_err *err) {
+    for (uint32_t i = 0; i < YG_CODE_HASHES; i++)
+        if (m->dicts[i].uid == dict->uid && m->dicts[i].count == dict->count) {
+            *ret_codes = &m->dicts[i];
             return YG_OK;
-    m->dict = m->dict_next++ % YG_CODE_HASHES;
-    struct yg_code_hashes *d = &m->dicts[m->dict];
+        }
+    struct yg_code_hashes *d = &m->dicts[m->dict_next++ % YG_CODE_HASHES];
     size_t hash_bytes = sizeof(uint64_t) * ((size_t)dict->count + 1);
     size_t seen_bytes = sizeof(uint64_t) * YG_BITS_WORDS((size_t)dict->count + 1);
     yg_free(YG_MEM_QUERY, d->hashes);
@@ -68,17 +67,14 @@ static yg_rc open_codes(struct yg_measure *m, struct yg_err *err) {
     memset(d->seen, 0, seen_bytes);
     d->uid = dict->uid;
     d->count = dict->count;
+    *ret_codes = d;
     return YG_OK;
 }
 
 yg_rc yg_measure_open(struct yg_measure *m, struct yg_block *b, struct yg_err *err) {
-    m->mode = YG_MEASURE_COUNT;
     if (m->compute->agg == YG_AGG_COUNT)
         return YG_OK;
-    YG_TRY(yg_field_view_open(&m->compute->metric, b, &m->view, err));
-    m->mode = mode_of(m);
-    m->vec = m->view.count > 0 ? m->view.sources[0].vec : NULL;
-    return m->mode == YG_MEASURE_CODES ? open_codes(m, err) : YG_OK;
+    return yg_field_view_open(&m->compute->metric, b, &m->view, err);
 }
 
 // ------------------------------------------------------------ gathering
@@ -87,6 +83,7 @@ yg_rc yg_measure_open(struct yg_measure *m, struct yg_block *b, struct yg_err *e
 
 struct gather {
     const struct yg_measure *m;
+    struct yg_code_hashes *codes; // of the dictionary under way
     const struct yg_targets *targets;
     struct yg_acc_pool *pool;
     uint32_t k; // the row under way
@@ -154,54 +151,51 @@ static void add_any(void *ctx, const struct yg_value *v) {
         uint32_t to_ = count - from_ < GATHER ? count : from_ + GATHER, n_ = 0;                    \
         for (uint32_t k_ = from_; k_ < to_; k_++) {                                                \
             uint32_t r = rows[k_];                                                                 \
-            g.at[n_] = (uint16_t)k_;                                                               \
-            g.field[n_] = (value);                                                                 \
+            g->at[n_] = (uint16_t)k_;                                                              \
+            g->field[n_] = (value);                                                                \
             n_ += present == NULL || yg_bits_get(present, r);                                      \
         }                                                                                          \
-        g.count = n_;                                                                              \
-        flush(&g);                                                                                 \
+        g->count = n_;                                                                             \
+        flush(g);                                                                                  \
     }
 
-static uint64_t hash_of_code(struct yg_measure *m, uint32_t code) {
-    uint64_t *hash = &m->dicts[m->dict].hashes[code];
+static uint64_t hash_of_code(const struct gather *g, const struct yg_vec *v, uint32_t code) {
+    uint64_t *hash = &g->codes->hashes[code];
     if (*hash == 0)
-        *hash = yg_hash_str(m->vec->dict->strs[code]);
+        *hash = yg_hash_str(v->dict->strs[code]);
     return *hash;
 }
 
 // Each code of the dictionary once in a whole query.
-static void gather_new_codes(struct gather *g, struct yg_measure *m, const uint16_t *rows,
+static void gather_new_codes(struct gather *g, const struct yg_vec *v, const uint16_t *rows,
                              uint32_t count) {
-    uint64_t *seen = m->dicts[m->dict].seen;
+    uint64_t *seen = g->codes->seen;
     for (uint32_t k = 0; k < count; k++) {
-        if (!yg_vec_has(m->vec, rows[k]) || yg_bits_get(seen, m->vec->codes[rows[k]]))
+        if (!yg_vec_has(v, rows[k]) || yg_bits_get(seen, v->codes[rows[k]]))
             continue;
-        yg_bits_set(seen, m->vec->codes[rows[k]]);
+        yg_bits_set(seen, v->codes[rows[k]]);
         if (g->count == GATHER)
             flush(g);
         g->at[g->count] = (uint16_t)k;
-        g->hashes[g->count++] = hash_of_code(m, m->vec->codes[rows[k]]);
+        g->hashes[g->count++] = hash_of_code(g, v, v->codes[rows[k]]);
     }
     flush(g);
 }
 
-bool yg_measure_add(struct yg_measure *m, const uint16_t *rows, uint32_t count,
-                    const struct yg_targets *targets, struct yg_acc_pool *pool) {
-    if (m->mode == YG_MEASURE_COUNT) {
-        yg_acc_add_counts(targets, count);
-        return true;
-    }
-    if (m->mode == YG_MEASURE_ABSENT)
-        return true;
-    struct gather g;
-    g.m = m;
-    g.targets = targets;
-    g.pool = pool;
-    g.count = 0;
-    g.failed = false;
-    const struct yg_vec *v = m->vec;
+static void gather_any(struct gather *g, const struct yg_field_source *source, const uint16_t *rows,
+                       uint32_t count) {
+    struct yg_field_view view = {.sources = {*source}, .count = 1, .arena = g->m->view.arena};
+    for (g->k = 0; g->k < count; g->k++)
+        yg_field_view_values(&view, rows[g->k], add_any, g);
+    flush(g);
+}
+
+static yg_rc gather_source(struct gather *g, struct yg_measure *m,
+                           const struct yg_field_source *source, const uint16_t *rows,
+                           uint32_t count, struct yg_err *err) {
+    const struct yg_vec *v = source->vec;
     const uint64_t *present = v->present;
-    switch (m->mode) {
+    switch (mode_of(m, source)) {
     case YG_MEASURE_I64:
         GATHER_ROWS(numbers, (double)v->i64[r])
         break;
@@ -209,22 +203,36 @@ bool yg_measure_add(struct yg_measure *m, const uint16_t *rows, uint32_t count,
         GATHER_ROWS(numbers, v->f64[r])
         break;
     case YG_MEASURE_CODES:
-        if (targets->root)
-            gather_new_codes(&g, m, rows, count);
+        YG_TRY(open_codes(m, v->dict, &g->codes, err));
+        if (g->targets->root)
+            gather_new_codes(g, v, rows, count);
         else
-            GATHER_ROWS(hashes, hash_of_code(m, v->codes[r]))
+            GATHER_ROWS(hashes, hash_of_code(g, v, v->codes[r]))
         break;
     case YG_MEASURE_STRS:
         GATHER_ROWS(hashes, yg_hash_str(yg_vec_str(v, r)))
         break;
     case YG_MEASURE_ANY:
-        for (g.k = 0; g.k < count; g.k++)
-            yg_field_view_values(&m->view, rows[g.k], add_any, &g);
-        flush(&g);
-        break;
-    case YG_MEASURE_COUNT:
-    case YG_MEASURE_ABSENT:
+        gather_any(g, source, rows, count);
         break;
     }
+    return YG_OK;
+}
+
+bool yg_measure_add(struct yg_measure *m, const uint16_t *rows, uint32_t count,
+                    const struct yg_targets *targets, struct yg_acc_pool *pool) {
+    if (m->compute->agg == YG_AGG_COUNT) {
+        yg_acc_add_counts(targets, count);
+        return true;
+    }
+    struct gather g;
+    g.m = m;
+    g.targets = targets;
+    g.pool = pool;
+    g.count = 0;
+    g.failed = false;
+    for (uint32_t i = 0; i < m->view.count && !g.failed; i++)
+        if (gather_source(&g, m, &m->view.sources[i], rows, count, NULL) != YG_OK)
+            return false;
     return !g.failed;
 }

@@ -297,8 +297,9 @@ static bool add_buckets(struct yg_agg_tree *a, const struct yg_agg_slot *s, stru
         return buckets != NULL && yg_measure_add(m, c->rows, c->count, &targets, &a->pool);
     }
     for (uint32_t k = 0; k < c->count; k++) {
-        char *buckets = yg_agg_buckets(a, s, c->one ? c->one : c->accs[k]);
-        if (buckets == NULL)
+        char *accs = c->one ? c->one : c->accs[k];
+        char *buckets = *(char **)(void *)(accs + s->buckets_at);
+        if (buckets == NULL && (buckets = yg_agg_buckets(a, s, accs)) == NULL)
             return false;
         c->buckets[k] = buckets + yg_measure_bucket(m, a->times[c->rows[k]]) * m->acc_bytes;
     }
@@ -347,8 +348,9 @@ static yg_rc count_by_value(struct yg_agg_tree *a, struct yg_err *err) {
     for (uint32_t k = 0; k < n; k++)
         if (t->one[k] != NONE)
             a->counts[t->one[k]]++;
-    for (uint32_t k = 0; k < n; k++) {
-        uint32_t value = t->one[k];
+    bool few = t->count < n; // then the values are walked, else the rows
+    for (uint32_t k = 0; k < (few ? t->count : n); k++) {
+        uint32_t value = few ? k : t->one[k];
         if (value == NONE || a->counts[value] == 0)
             continue; // added with an earlier row
         YG_TRY(yg_agg_child(a, 0, value, 1, &node, err));
@@ -382,6 +384,7 @@ static bool keep_rows_of_all_facets(struct yg_agg_tree *a) {
         kept += all;
     }
     a->list.count = kept;
+    a->list.all = false;
     return kept > 0;
 }
 
@@ -396,9 +399,13 @@ static yg_rc find_nodes(struct yg_agg_tree *a, uint32_t depth, const struct yg_a
         return YG_OK;
     }
     uint32_t parent = NONE, value = NONE, node = NONE; // neighbours are often alike
+    if (depth == 1)
+        YG_TRY(grow_first_level(a, err));
     for (uint32_t k = 0; k < a->list.count; k++) {
         uint32_t p = above->nodes[above->one ? 0 : k], v = t->is_constant ? t->constant : t->one[k];
-        if (p != parent || v != value)
+        if (depth == 1 && a->first_level[v] != 0)
+            node = a->first_level[v] - 1;
+        else if (p != parent || v != value)
             YG_TRY(yg_agg_child(a, p, v, depth, &node, err));
         parent = p;
         value = v;
@@ -482,6 +489,10 @@ static yg_rc add_lists(struct yg_agg_tree *a, struct yg_err *err) {
 
 static void list_rows(struct yg_row_list *list, const uint64_t *rows, uint32_t row_count) {
     uint32_t n = 0;
+    bool all = yg_bits_count(rows, row_count) == row_count;
+    if (all && list->all && list->count == row_count)
+        return; // as in the granule before
+    list->all = all;
     for (uint32_t w = 0; w < YG_BITS_WORDS(row_count); w++) {
         uint64_t word = rows[w];
         if (word == ~UINT64_C(0)) {
