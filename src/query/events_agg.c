@@ -66,18 +66,20 @@ static yg_rc add_task(struct run *r, uint32_t first, uint32_t count, bool keep,
     return YG_OK;
 }
 
-// Cuts the granules [from, to) of one segment.
+// Cuts the granules [from, to) of one segment. Granules that are not listed hold no match, so a
+// partial may leave them out, but only where all of its granules are known to lie within the range.
 static yg_rc cut_segment(struct run *r, uint32_t from, uint32_t to,
                          const struct yg_segment_info *info, struct yg_err *err) {
     const struct yg_scan_granule *g = r->scan->granules;
+    bool within = info->min_time_ns >= r->q->range.from_ns && info->max_time_ns < r->q->range.to_ns;
     while (from < to) {
         uint32_t first = g[from].granule / PARTIAL_GRANULES * PARTIAL_GRANULES;
         uint32_t last = first + PARTIAL_GRANULES;
         uint32_t n = 0, whole = (last < info->granule_count ? last : info->granule_count) - first;
-        bool keep = r->keeps && !info->in_memory;
+        bool all = true;
         for (; from + n < to && g[from + n].granule < last; n++)
-            keep &= is_within(&g[from + n], r->q->range);
-        keep &= n == whole;
+            all &= is_within(&g[from + n], r->q->range);
+        bool keep = r->keeps && !info->in_memory && (within || (all && n == whole));
         for (uint32_t done = 0; done < n;) {
             uint32_t count = keep || n - done < TASK_GRANULES ? n - done : TASK_GRANULES;
             YG_TRY(add_task(r, from + done, count, keep, err));
@@ -156,8 +158,7 @@ static yg_rc run_kept(struct run *r, struct worker *w, const struct task *t) {
     yg_snapshot_segment(r->scan->snapshot, g->segment, &info);
     struct yg_partial_key key = {.segment_id = info.id,
                                  .plan = {r->plan[0], r->plan[1]},
-                                 .first_granule = g->granule,
-                                 .granule_count = t->count};
+                                 .run = g->granule / PARTIAL_GRANULES};
     struct yg_partial *known = yg_partials_get(r->partials, &key);
     if (known) {
         yg_rc rc = yg_agg_load(&w->agg, yg_str_n(known->data, known->bytes), &w->err);

@@ -48,13 +48,13 @@ void yg_partial_unref(struct yg_partial *partial) {
 }
 
 static struct yg_partial **slot_of(struct yg_partials *p, const struct yg_partial_key *key) {
-    uint64_t h = yg_hash_u64(key->segment_id ^ key->plan[0]) + key->first_granule;
+    uint64_t h = yg_hash_u64(key->segment_id ^ key->plan[0]) + key->run;
     return &p->slots[h & (SLOTS - 1)];
 }
 
 static bool same(const struct yg_partial_key *a, const struct yg_partial_key *b) {
     return a->segment_id == b->segment_id && a->plan[0] == b->plan[0] && a->plan[1] == b->plan[1] &&
-           a->first_granule == b->first_granule && a->granule_count == b->granule_count;
+           a->run == b->run;
 }
 
 static void unlink_age(struct yg_partials *p, struct yg_partial *e) {

@@ -3,6 +3,9 @@
 // warning.
 #include "query/events_int.h"
 
+#include "base/mem.h"
+#include "query/events_keys.h"
+
 static int newest_first(const void *a, const void *b) {
     const struct yg_scan_granule *x = a, *y = b;
     if (x->max_ns != y->max_ns)
@@ -19,26 +22,57 @@ static int oldest_first(const void *a, const void *b) {
                                     : (x->granule > y->granule) - (x->granule < y->granule);
 }
 
-static yg_rc list_granules(struct yg_scan *s, struct yg_time_range range, struct yg_err *err) {
-    uint32_t cap = 0;
-    for (uint32_t i = 0; i < yg_snapshot_segments(s->snapshot); i++) {
+static yg_rc list_add(struct yg_scan *s, uint32_t *cap, uint32_t segment, uint32_t granule,
+                      struct yg_err *err) {
+    struct yg_scan_granule item = {.segment = segment, .granule = granule};
+    yg_snapshot_granule_range(s->snapshot, segment, granule, &item.min_ns, &item.max_ns);
+    if (!YG_ARENA_GROW(s->arena, s->granules, s->granule_count, *cap))
+        return yg_fail(err, YG_ENOMEM, "no memory for a list of %u granules", s->granule_count);
+    s->granules[s->granule_count++] = item;
+    return YG_OK;
+}
+
+// The granules that statistics and keys leave over. A segment whose directory is damaged is listed
+// whole: opening its blocks says what is wrong.
+static yg_rc list_segment(struct yg_scan *s, uint32_t *cap, uint32_t segment, uint64_t *bits,
+                          const struct yg_segment_info *info, struct yg_err *err) {
+    uint32_t left = 0;
+    struct yg_err local = {0};
+    yg_rc rc =
+        yg_scan_candidates(s->snapshot, segment, s->filter, s->query->range, bits, &left, &local);
+    if (rc == YG_ECORRUPT || rc == YG_EIO) {
+        yg_bits_fill(bits, info->granule_count);
+        left = info->granule_count;
+    } else if (rc != YG_OK) {
+        if (err)
+            *err = local;
+        return rc;
+    }
+    s->stats->granules_skipped += info->granule_count - left;
+    for (uint32_t g = yg_bits_next(bits, info->granule_count, 0); g < info->granule_count;
+         g = yg_bits_next(bits, info->granule_count, g + 1))
+        YG_TRY(list_add(s, cap, segment, g, err));
+    return YG_OK;
+}
+
+static yg_rc list_granules(struct yg_scan *s, struct yg_err *err) {
+    uint32_t cap = 0, words = 0;
+    uint64_t *bits = NULL;
+    yg_rc rc = YG_OK;
+    for (uint32_t i = 0; rc == YG_OK && i < yg_snapshot_segments(s->snapshot); i++) {
         struct yg_segment_info info;
         yg_snapshot_segment(s->snapshot, i, &info);
         s->stats->segments++;
-        for (uint32_t g = 0; g < info.granule_count; g++) {
-            struct yg_scan_granule item = {.segment = i, .granule = g};
-            yg_snapshot_granule_range(s->snapshot, i, g, &item.min_ns, &item.max_ns);
-            if (item.max_ns < range.from_ns || item.min_ns >= range.to_ns) {
-                s->stats->granules_skipped++;
-                continue;
-            }
-            if (!YG_ARENA_GROW(s->arena, s->granules, s->granule_count, cap))
-                return yg_fail(err, YG_ENOMEM, "no memory for a list of %u granules",
-                               s->granule_count);
-            s->granules[s->granule_count++] = item;
+        if (bits == NULL || YG_BITS_WORDS(info.granule_count) > words) {
+            words = YG_BITS_WORDS(info.granule_count) + 64;
+            yg_free(YG_MEM_QUERY, bits);
+            bits = yg_try_alloc(YG_MEM_QUERY, sizeof(*bits) * words);
         }
+        rc = bits ? list_segment(s, &cap, i, bits, &info, err)
+                  : yg_fail(err, YG_ENOMEM, "no memory for a list of granules");
     }
-    return YG_OK;
+    yg_free(YG_MEM_QUERY, bits);
+    return rc;
 }
 
 static yg_rc compile(struct yg_scan *s, struct yg_err *err) {
@@ -56,7 +90,7 @@ yg_rc yg_scan_open(struct yg_store *store, const struct yg_event_query *q, bool 
         rc = yg_snapshot_open(store, q->track, q->range, fresh, &s.snapshot, err);
     if (rc == YG_OK) {
         s.block_arena = yg_arena_create(YG_MEM_QUERY, YG_BLOCK_MEMORY_BYTES);
-        rc = s.block_arena ? list_granules(&s, q->range, err)
+        rc = s.block_arena ? list_granules(&s, err)
                            : yg_fail(err, YG_ENOMEM, "no memory for decoded columns");
     }
     if (rc != YG_OK) {
