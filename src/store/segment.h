@@ -64,6 +64,17 @@ enum yg_seg_encoding {
     YG_ENC_F64_DELTA = 8, // DELTA of the integers
     YG_ENC_ID_RUNS = 9,   // u32 runs; ids as in ID_SPLIT; run lengths (packed u32)
     YG_ENC_ID_SPLIT = 10, // high halves (packed i64), low halves (8 B each)
+    // Format version 2; "ints" is a stream of integers (enc_ints.h).
+    YG_ENC_INTS = 11,        // i64, bool: ints
+    YG_ENC_F64_DECIMAL = 12, // exponent u8, ints, exceptions
+    YG_ENC_F64_BITS = 13,    // ints of the doubles' bits
+    YG_ENC_CODE_INTS = 14,   // dictionary codes: ints
+    YG_ENC_IDS = 15,         // distinct, references (ints), high halves (ints), low halves (ints)
+    YG_ENC_STR_BYTES = 16,   // lengths (ints), bytes
+    YG_ENC_STR_ZSTD = 17,    // lengths (ints), the bytes as one zstd frame
+    YG_ENC_STR_LAYOUT = 18,  // one shape for all: shape, its parts (ints)
+    YG_ENC_STR_REPEATS = 19, // distinct, references (ints), the distinct strings
+    YG_ENC_STR_OWN = 20,     // texts of other columns of the row replaced by references
     YG_ENC_COUNT
 };
 

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decodes chunks to present values. A damaged chunk is an error that names file, column, granule
 // and offset; nothing that a chunk says is believed before it was checked.
-#include "store/segment_encode.h"
-
-#include <zstd.h>
-
 #include "base/hash.h"
 #include "base/panic.h"
-#include "store/pack.h"
-
-#define RAW_BYTES_MAX (1u << 31)
+#include "store/enc_part.h"
 
 static _Atomic uint64_t dict_uids;
 
@@ -65,65 +59,70 @@ static yg_rc read_chunk(const struct place *p, uint32_t stored_bytes, struct yg_
         if (crc != ret_head->crc32c)
             return corrupt(p, "bad checksum", err);
     }
-    if (ret_head->encoding >= YG_ENC_COUNT || ret_head->raw_bytes > RAW_BYTES_MAX)
+    if (ret_head->encoding >= YG_ENC_COUNT || ret_head->raw_bytes > YG_ENC_RAW_BYTES_MAX)
         return corrupt(p, "unknown encoding", err);
     *ret_payload = yg_str_n(bytes + sizeof(*ret_head), ret_head->stored_bytes);
     return YG_OK;
 }
 
-// Splits lengths and bytes into n strings that point into `raw` (slack behind it).
-static bool split_strings(yg_str raw, yg_str *out, uint32_t *lengths, uint32_t n) {
-    size_t at = 0;
-    if (!yg_unpack_u32(raw, &at, lengths, n))
-        return false;
-    for (uint32_t i = 0; i < n; i++) {
-        if (lengths[i] > raw.len - at)
-            return false;
-        out[i] = yg_str_n(raw.ptr + at, lengths[i]);
-        at += lengths[i];
-    }
-    return at == raw.len;
-}
-
 // ------------------------------------------------------------ dictionaries
 
-static yg_rc dict_bytes(const struct place *p, const struct yg_seg_chunk *head, yg_str payload,
-                        struct yg_seg_dict *d, yg_str *ret_raw, struct yg_err *err) {
-    if (head->encoding == YG_ENC_RAW && p->seg->in_memory) {
-        *ret_raw = payload;
-        return YG_OK;
-    }
-    if (head->encoding != YG_ENC_RAW && head->encoding != YG_ENC_ZSTD)
-        return corrupt(p, "unknown encoding of a dictionary", err);
-    d->own_bytes = yg_try_alloc(YG_MEM_CACHE, (size_t)head->raw_bytes + YG_PACK_SLACK);
-    if (d->own_bytes == NULL)
+// A fault in the values, told with its place.
+static yg_rc placed(const struct place *p, yg_rc rc, const struct yg_err *why, struct yg_err *err) {
+    if (rc == YG_ECORRUPT)
+        return corrupt(p, why->text, err);
+    if (rc == YG_ENOMEM)
         return no_memory(p, err);
-    if (head->encoding == YG_ENC_RAW) {
-        if (payload.len != head->raw_bytes)
-            return corrupt(p, "wrong length", err);
-        memcpy(d->own_bytes, payload.ptr, payload.len);
-    } else {
-        size_t got = ZSTD_decompress(d->own_bytes, head->raw_bytes, payload.ptr, payload.len);
-        if (ZSTD_isError(got) || got != head->raw_bytes)
-            return corrupt(p, "does not decompress", err);
+    if (rc != YG_OK && err)
+        *err = *why;
+    return rc;
+}
+
+// Strings of a memory segment that stand there as they are stay there; others are copied.
+static yg_rc keep_strings(const struct place *p, const yg_str *strs, uint32_t count, yg_str payload,
+                          struct yg_seg_dict *d, struct yg_err *err) {
+    size_t total = 0;
+    bool inside = p->seg->in_memory;
+    for (uint32_t i = 0; i < count; i++) {
+        total += strs[i].len;
+        inside &= strs[i].ptr >= payload.ptr && strs[i].ptr <= payload.ptr + payload.len;
     }
-    memset(d->own_bytes + head->raw_bytes, 0, YG_PACK_SLACK);
-    *ret_raw = yg_str_n(d->own_bytes, head->raw_bytes);
+    d->own_strs = yg_try_alloc(YG_MEM_CACHE, sizeof(yg_str) * ((size_t)count + 1));
+    if (!inside)
+        d->own_bytes = yg_try_alloc(YG_MEM_CACHE, total + 1);
+    if (d->own_strs == NULL || (!inside && d->own_bytes == NULL))
+        return no_memory(p, err);
+    char *to = d->own_bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        d->own_strs[i] = strs[i];
+        if (inside)
+            continue;
+        if (strs[i].len)
+            memcpy(to, strs[i].ptr, strs[i].len);
+        d->own_strs[i].ptr = to;
+        to += strs[i].len;
+    }
     return YG_OK;
 }
 
 static yg_rc load_dict(const struct place *p, const struct yg_seg_dict_entry *e,
                        struct yg_arena *arena, struct yg_seg_dict *d, struct yg_err *err) {
     struct yg_seg_chunk head;
-    yg_str payload, raw;
+    struct yg_err why = {0};
+    yg_str payload;
+    const yg_str *strs;
     YG_TRY(read_chunk(p, e->stored_bytes, arena, &head, &payload, err));
-    YG_TRY(dict_bytes(p, &head, payload, d, &raw, err));
-    d->own_strs = yg_try_alloc(YG_MEM_CACHE, sizeof(yg_str) * ((size_t)e->count + 1));
-    uint32_t *lengths = yg_arena_alloc(arena, sizeof(*lengths) * ((size_t)e->count + 1));
-    if (d->own_strs == NULL || lengths == NULL)
-        return no_memory(p, err);
-    if (e->count == 0 || !split_strings(raw, d->own_strs, lengths, e->count))
-        return corrupt(p, "strings do not fit", err);
+    if (e->count == 0 || head.encoding == YG_ENC_CONST || head.encoding >= YG_ENC_STR_REPEATS)
+        return corrupt(p, "unknown encoding of a dictionary", err);
+    struct yg_enc_reader r = {
+        .c = {payload, 0},
+        .encoding = head.encoding,
+        .raw_bytes = head.raw_bytes,
+        .count = e->count,
+        .arena = arena,
+    };
+    YG_TRY(placed(p, yg_enc_get_strs(&r, &strs, &why), &why, err));
+    YG_TRY(keep_strings(p, strs, e->count, payload, d, err));
     d->dict = (struct yg_dict){
         .uid = atomic_fetch_add_explicit(&dict_uids, 1, memory_order_relaxed) + 1,
         .count = e->count,
@@ -218,206 +217,54 @@ static yg_rc decode_presence(struct decode *d, const struct yg_seg_entry *e, str
     return YG_OK;
 }
 
-static bool ints_of(struct decode *d, bool delta, int64_t *v, uint32_t n) {
-    size_t at = 0;
-    if (!delta)
-        return yg_unpack_i64(d->body, &at, v, n);
-    if (d->body.len < 8)
-        return false;
-    memcpy(v, d->body.ptr, 8);
-    at = 8;
-    if (!yg_unpack_i64(d->body, &at, v + 1, n - 1))
-        return false;
-    uint64_t sum = (uint64_t)v[0];
-    for (uint32_t i = 1; i < n; i++)
-        v[i] = (int64_t)(sum += (uint64_t)v[i]);
-    return true;
+// Raw integers of a memory segment are used where they stand.
+static bool in_place(const struct decode *d) {
+    return d->head.encoding == YG_ENC_RAW && d->body.len == 8 * (size_t)d->out->count &&
+           ((uintptr_t)d->body.ptr & 7) == 0;
 }
 
-static yg_rc decode_i64(struct decode *d, struct yg_err *err) {
-    uint32_t n = d->out->count;
-    if (d->head.encoding == YG_ENC_RAW && d->body.len == 8 * (size_t)n &&
-        ((uintptr_t)d->body.ptr & 7) == 0) {
-        d->out->i64 = (const int64_t *)(const void *)d->body.ptr;
-        return YG_OK;
+static yg_rc decode_strings(struct decode *d, struct yg_enc_reader *r, struct yg_err *why) {
+    struct yg_seg_values *out = d->out;
+    const struct place *p = &d->at;
+    if (!d->record->head.dict.stored_bytes) {
+        if (d->head.encoding == YG_ENC_STR_OWN)
+            YG_TRY(yg_segment_own_source(p->seg, d->stripe, p->granule, d->column, d->arena,
+                                         &r->own, why));
+        return yg_enc_get_strs(r, &out->strs, why);
     }
-    int64_t *v = yg_arena_alloc(d->arena, sizeof(*v) * n);
-    if (v == NULL)
-        return no_memory(&d->at, err);
-    bool ok = false;
-    if (d->head.encoding == YG_ENC_CONST && d->body.len == 8) {
-        memcpy(v, d->body.ptr, 8);
-        for (uint32_t i = 1; i < n; i++)
-            v[i] = v[0];
-        ok = true;
-    } else if (d->head.encoding == YG_ENC_RAW && d->body.len == 8 * (size_t)n) {
-        memcpy(v, d->body.ptr, d->body.len);
-        ok = true;
-    } else if (d->head.encoding == YG_ENC_FOR || d->head.encoding == YG_ENC_DELTA) {
-        ok = ints_of(d, d->head.encoding == YG_ENC_DELTA, v, n);
-    }
-    d->out->i64 = v;
-    return ok ? YG_OK : corrupt(&d->at, "integers do not fit their encoding", err);
+    YG_TRY(get_dict(p, d->stripe, d->column, d->arena, &out->dict, why));
+    return yg_enc_get_codes(r, out->dict->count, &out->codes, why);
 }
 
-static yg_rc decode_f64(struct decode *d, struct yg_err *err) {
-    uint32_t n = d->out->count;
-    double *v = yg_arena_alloc(d->arena, sizeof(*v) * n);
-    if (v == NULL)
-        return no_memory(&d->at, err);
-    bool ok = false;
-    if (d->head.encoding == YG_ENC_CONST && d->body.len == 8) {
-        memcpy(v, d->body.ptr, 8);
-        for (uint32_t i = 1; i < n; i++)
-            v[i] = v[0];
-        ok = true;
-    } else if (d->head.encoding == YG_ENC_RAW && d->body.len == 8 * (size_t)n) {
-        memcpy(v, d->body.ptr, d->body.len);
-        ok = true;
-    } else if (d->head.encoding == YG_ENC_F64_FOR || d->head.encoding == YG_ENC_F64_DELTA) {
-        int64_t *ints = yg_arena_alloc(d->arena, sizeof(*ints) * n);
-        if (ints == NULL)
-            return no_memory(&d->at, err);
-        ok = ints_of(d, d->head.encoding == YG_ENC_F64_DELTA, ints, n);
-        for (uint32_t i = 0; ok && i < n; i++)
-            v[i] = (double)ints[i];
-    }
-    d->out->f64 = v;
-    return ok ? YG_OK : corrupt(&d->at, "doubles do not fit their encoding", err);
-}
-
-static bool split_ids(yg_str in, size_t *at, yg_id128 *v, uint32_t n) {
-    int64_t highs[YG_PACK_BLOCK];
-    for (uint32_t i = 0; i < n; i += YG_PACK_BLOCK) {
-        uint32_t m = n - i < YG_PACK_BLOCK ? n - i : YG_PACK_BLOCK;
-        if (!yg_unpack_i64(in, at, highs, m)) // a packed run is a row of such blocks
-            return false;
-        for (uint32_t k = 0; k < m; k++)
-            v[i + k].hi = (uint64_t)highs[k];
-    }
-    if (in.len - *at < 8 * (size_t)n)
-        return false;
-    for (uint32_t i = 0; i < n; i++, *at += 8)
-        memcpy(&v[i].lo, in.ptr + *at, 8);
-    return true;
-}
-
-static bool id_runs(struct decode *d, yg_id128 *v, uint32_t n) {
-    uint32_t runs = 0;
-    if (d->body.len >= 4)
-        memcpy(&runs, d->body.ptr, 4);
-    if (runs == 0 || runs > n)
-        return false;
-    uint32_t lengths[YG_GRANULE_ROWS];
-    yg_id128 *ids = yg_arena_alloc(d->arena, sizeof(*ids) * runs);
-    size_t at = 4;
-    if (ids == NULL || !split_ids(d->body, &at, ids, runs) ||
-        !yg_unpack_u32(d->body, &at, lengths, runs))
-        return false;
-    uint32_t done = 0;
-    for (uint32_t r = 0; r < runs; r++) {
-        if (lengths[r] > n - done)
-            return false;
-        for (uint32_t i = 0; i < lengths[r]; i++)
-            v[done++] = ids[r];
-    }
-    return done == n;
-}
-
-static yg_rc decode_ids(struct decode *d, struct yg_err *err) {
-    uint32_t n = d->out->count;
-    yg_id128 *v = yg_arena_alloc(d->arena, sizeof(*v) * n);
-    if (v == NULL)
-        return no_memory(&d->at, err);
-    bool ok = false;
-    if (d->head.encoding == YG_ENC_CONST && d->body.len == sizeof(*v)) {
-        memcpy(v, d->body.ptr, sizeof(*v));
-        for (uint32_t i = 1; i < n; i++)
-            v[i] = v[0];
-        ok = true;
-    } else if (d->head.encoding == YG_ENC_RAW && d->body.len == sizeof(*v) * (size_t)n) {
-        memcpy(v, d->body.ptr, d->body.len);
-        ok = true;
-    } else if (d->head.encoding == YG_ENC_ID_RUNS) {
-        ok = id_runs(d, v, n);
-    } else if (d->head.encoding == YG_ENC_ID_SPLIT) {
-        size_t at = 0;
-        ok = split_ids(d->body, &at, v, n);
-    }
-    d->out->ids = v;
-    return ok ? YG_OK : corrupt(&d->at, "ids do not fit their encoding", err);
-}
-
-static yg_rc decode_codes(struct decode *d, struct yg_err *err) {
-    uint32_t n = d->out->count;
-    YG_TRY(get_dict(&d->at, d->stripe, d->column, d->arena, &d->out->dict, err));
-    uint32_t *v = yg_arena_alloc(d->arena, sizeof(*v) * n);
-    if (v == NULL)
-        return no_memory(&d->at, err);
-    size_t at = 0;
-    uint32_t max = 0;
-    if (d->head.encoding == YG_ENC_CONST && d->body.len == 4) {
-        memcpy(&max, d->body.ptr, 4);
-        for (uint32_t i = 0; i < n; i++)
-            v[i] = max;
-    } else if (d->head.encoding == YG_ENC_CODES && yg_unpack_u32(d->body, &at, v, n)) {
-        for (uint32_t i = 0; i < n; i++)
-            max = v[i] > max ? v[i] : max;
-    } else {
-        return corrupt(&d->at, "codes do not fit their encoding", err);
-    }
-    if (max >= d->out->dict->count)
-        return corrupt(&d->at, "code without a string", err);
-    d->out->codes = v;
-    return YG_OK;
-}
-
-static yg_rc decode_strings(struct decode *d, struct yg_err *err) {
-    uint32_t n = d->out->count;
-    yg_str *v = yg_arena_alloc(d->arena, sizeof(*v) * n);
-    uint32_t *lengths = yg_arena_alloc(d->arena, sizeof(*lengths) * n);
-    if (v == NULL || lengths == NULL)
-        return no_memory(&d->at, err);
-    d->out->strs = v;
-    yg_str raw = d->body;
-    if (d->head.encoding == YG_ENC_CONST) {
-        for (uint32_t i = 0; i < n; i++)
-            v[i] = d->body;
-        return YG_OK;
-    }
-    if (d->head.encoding == YG_ENC_ZSTD) {
-        char *own = yg_arena_alloc(d->arena, (size_t)d->head.raw_bytes + YG_PACK_SLACK);
-        if (own == NULL)
-            return no_memory(&d->at, err);
-        size_t got = ZSTD_decompress(own, d->head.raw_bytes, raw.ptr, raw.len);
-        if (ZSTD_isError(got) || got != d->head.raw_bytes)
-            return corrupt(&d->at, "does not decompress", err);
-        memset(own + got, 0, YG_PACK_SLACK);
-        raw = yg_str_n(own, got);
-    } else if (d->head.encoding != YG_ENC_RAW) {
-        return corrupt(&d->at, "unknown encoding of strings", err);
-    }
-    return split_strings(raw, v, lengths, n) ? YG_OK : corrupt(&d->at, "strings do not fit", err);
-}
-
-static yg_rc decode_type(struct decode *d, enum yg_type type, struct yg_err *err) {
+static yg_rc decode_type(struct decode *d, enum yg_type type, struct yg_err *why) {
+    struct yg_seg_values *out = d->out;
+    struct yg_enc_reader r = {
+        .c = {d->body, 0},
+        .encoding = d->head.encoding,
+        .raw_bytes = d->head.raw_bytes,
+        .count = out->count,
+        .rows = out->rows,
+        .present = out->present,
+        .arena = d->arena,
+    };
     switch (type) {
     case YG_T_STR:
     case YG_T_JSON:
-        if (d->record->head.dict.stored_bytes)
-            return decode_codes(d, err);
-        return decode_strings(d, err);
+        return decode_strings(d, &r, why);
     case YG_T_I64:
     case YG_T_BOOL:
-        return decode_i64(d, err);
+        if (!in_place(d))
+            return yg_enc_get_i64(&r, &out->i64, why);
+        out->i64 = (const int64_t *)(const void *)d->body.ptr;
+        return YG_OK;
     case YG_T_F64:
-        return decode_f64(d, err);
+        return yg_enc_get_f64(&r, &out->f64, why);
     case YG_T_ID:
-        return decode_ids(d, err);
+        return yg_enc_get_ids(&r, &out->ids, why);
     case YG_TYPE_COUNT:
         break;
     }
-    return corrupt(&d->at, "unknown type", err);
+    return yg_enc_damaged("unknown type", why);
 }
 
 yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
@@ -443,7 +290,8 @@ yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granul
         if (d.head.rows != (uint16_t)out.rows || d.head.encoding != e->encoding)
             return corrupt(&d.at, "chunk is not the one that the directory names", err);
         YG_TRY(decode_presence(&d, e, err));
-        YG_TRY(decode_type(&d, col->type, err));
+        struct yg_err why = {0};
+        YG_TRY(placed(&d.at, decode_type(&d, col->type, &why), &why, err));
         out.constant = d.head.encoding == YG_ENC_CONST;
     }
     *ret_values = out;

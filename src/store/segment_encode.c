@@ -6,26 +6,30 @@
 
 #include "base/hash.h"
 #include "base/panic.h"
-#include "store/pack.h"
+#include "store/enc_part.h"
 
 #define CHUNK_BYTES_MAX ((size_t)1 << 31)
 
 void yg_encoder_init(struct yg_encoder *e, enum yg_enc_level level) {
-    *e = (struct yg_encoder){.level = level, .raw = YG_BUF(YG_MEM_STORE, CHUNK_BYTES_MAX)};
-    if (level != YG_ENC_LEVEL_PLAIN) {
-        e->zstd = ZSTD_createCCtx();
-        YG_ASSERT(e->zstd != NULL);
-    }
-    e->ints = yg_alloc(YG_MEM_STORE, sizeof(*e->ints) * YG_GRANULE_ROWS);
-    e->deltas = yg_alloc(YG_MEM_STORE, sizeof(*e->deltas) * YG_GRANULE_ROWS);
+    *e = (struct yg_encoder){.level = level,
+                             .raw = YG_BUF(YG_MEM_STORE, CHUNK_BYTES_MAX),
+                             .own = YG_BUF(YG_MEM_STORE, CHUNK_BYTES_MAX)};
+    if (level == YG_ENC_LEVEL_PLAIN)
+        return;
+    e->zstd = ZSTD_createCCtx();
+    YG_ASSERT(e->zstd != NULL);
+    e->dedupe.slots = yg_alloc(YG_MEM_STORE, sizeof(uint32_t) * 5 * YG_GRANULE_ROWS);
+    e->dedupe.hashes = e->dedupe.slots + 2 * YG_GRANULE_ROWS;
+    e->dedupe.first = e->dedupe.hashes + YG_GRANULE_ROWS;
+    e->dedupe.refs = e->dedupe.first + YG_GRANULE_ROWS;
 }
 
 void yg_encoder_fini(struct yg_encoder *e) {
     if (e->zstd)
         ZSTD_freeCCtx(e->zstd);
     yg_buf_fini(&e->raw);
-    yg_free(YG_MEM_STORE, e->ints);
-    yg_free(YG_MEM_STORE, e->deltas);
+    yg_buf_fini(&e->own);
+    yg_free(YG_MEM_STORE, e->dedupe.slots);
 }
 
 // ------------------------------------------------------------ chunk frame
@@ -73,190 +77,36 @@ static uint8_t put_presence(const struct yg_enc_input *in, struct yg_buf *out) {
     return YG_PRESENCE_BITMAP;
 }
 
-// ------------------------------------------------------------ integers and doubles
+// ------------------------------------------------------------ values
 
-static bool all_equal_i64(const int64_t *v, uint32_t n) {
+static bool const_8(const void *values, uint32_t n, struct yg_buf *out) {
+    const char *v = values;
+    if (n > 1 && memcmp(v, v + 8, 8 * ((size_t)n - 1)) != 0)
+        return false;
+    yg_buf_put(out, v, 8);
+    return true;
+}
+
+static bool const_id(const yg_id128 *v, uint32_t n, struct yg_buf *out) {
+    if (n > 1 && memcmp(v, v + 1, sizeof(*v) * ((size_t)n - 1)) != 0)
+        return false;
+    yg_buf_put(out, v, sizeof(*v));
+    return true;
+}
+
+static bool const_str(const yg_str *v, uint32_t n, struct yg_buf *out) {
     for (uint32_t i = 1; i < n; i++)
-        if (v[i] != v[0])
+        if (!yg_str_eq(v[i], v[0]))
             return false;
+    yg_buf_put(out, v[0].ptr, v[0].len);
     return true;
 }
 
-// Returns 0 for raw, else FOR or DELTA; `deltas` is filled when it is DELTA.
-static uint8_t pick_ints(const int64_t *v, int64_t *deltas, uint32_t n) {
-    for (uint32_t i = 1; i < n; i++)
-        deltas[i - 1] = (int64_t)((uint64_t)v[i] - (uint64_t)v[i - 1]);
-    size_t for_bytes = yg_pack_i64_size(v, n);
-    size_t delta_bytes = 8 + yg_pack_i64_size(deltas, n - 1);
-    if (delta_bytes < for_bytes && delta_bytes < 8 * (size_t)n)
-        return YG_ENC_DELTA;
-    return for_bytes < 8 * (size_t)n ? YG_ENC_FOR : 0;
-}
-
-static uint8_t put_ints(struct yg_encoder *e, const int64_t *v, uint32_t n, struct yg_buf *out) {
-    uint8_t kind = pick_ints(v, e->deltas, n);
-    if (kind == YG_ENC_DELTA) {
-        yg_buf_put(out, v, 8);
-        yg_pack_i64(out, e->deltas, n - 1);
-    } else if (kind == YG_ENC_FOR) {
-        yg_pack_i64(out, v, n);
-    }
-    return kind;
-}
-
-static uint8_t put_i64(struct yg_encoder *e, const struct yg_enc_input *in, struct yg_buf *out) {
-    if (all_equal_i64(in->i64, in->count)) {
-        yg_buf_put(out, in->i64, 8);
-        return YG_ENC_CONST;
-    }
-    uint8_t kind = put_ints(e, in->i64, in->count, out);
-    if (kind)
-        return kind;
-    yg_buf_put(out, in->i64, 8 * (size_t)in->count);
-    return YG_ENC_RAW;
-}
-
-// All whole numbers that come back bit for bit?
-static bool whole_numbers(const double *v, int64_t *ints, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
-        if (!(v[i] >= -9007199254740992.0 && v[i] <= 9007199254740992.0))
-            return false;
-        ints[i] = (int64_t)v[i];
-        double back = (double)ints[i];
-        if (memcmp(&back, &v[i], 8) != 0)
-            return false;
-    }
+static bool const_code(const uint32_t *v, uint32_t n, struct yg_buf *out) {
+    if (n > 1 && memcmp(v, v + 1, sizeof(*v) * ((size_t)n - 1)) != 0)
+        return false;
+    yg_buf_put(out, v, sizeof(*v));
     return true;
-}
-
-static uint8_t put_f64(struct yg_encoder *e, const struct yg_enc_input *in, struct yg_buf *out) {
-    uint32_t same = 1;
-    while (same < in->count && memcmp(&in->f64[same], &in->f64[0], 8) == 0)
-        same++;
-    if (same == in->count) {
-        yg_buf_put(out, in->f64, 8);
-        return YG_ENC_CONST;
-    }
-    if (whole_numbers(in->f64, e->ints, in->count)) {
-        uint8_t kind = put_ints(e, e->ints, in->count, out);
-        if (kind)
-            return kind == YG_ENC_DELTA ? YG_ENC_F64_DELTA : YG_ENC_F64_FOR;
-    }
-    yg_buf_put(out, in->f64, 8 * (size_t)in->count);
-    return YG_ENC_RAW;
-}
-
-// ------------------------------------------------------------ ids
-
-// High halves (mostly a time) packed, then the low halves.
-static void put_split(struct yg_encoder *e, const yg_id128 *ids, uint32_t n, struct yg_buf *out) {
-    for (uint32_t i = 0; i < n; i++)
-        e->ints[i] = (int64_t)ids[i].hi;
-    yg_pack_i64(out, e->ints, n);
-    for (uint32_t i = 0; i < n; i++)
-        yg_buf_put(out, &ids[i].lo, 8);
-}
-
-static uint8_t put_ids(struct yg_encoder *e, const struct yg_enc_input *in, struct yg_buf *out) {
-    uint32_t runs = 1;
-    for (uint32_t i = 1; i < in->count; i++)
-        runs += !yg_id128_eq(in->ids[i], in->ids[i - 1]);
-    if (runs == 1) {
-        yg_buf_put(out, in->ids, sizeof(yg_id128));
-        return YG_ENC_CONST;
-    }
-    if (runs > in->count / 4 * 3) {
-        put_split(e, in->ids, in->count, out);
-        return YG_ENC_ID_SPLIT;
-    }
-    uint32_t lengths[YG_GRANULE_ROWS];
-    yg_id128 *ids = yg_alloc(YG_MEM_STORE, sizeof(*ids) * runs);
-    uint32_t n = 0, max = 0;
-    for (uint32_t i = 0; i < in->count; n++) {
-        uint32_t len = 1;
-        while (i + len < in->count && yg_id128_eq(in->ids[i], in->ids[i + len]))
-            len++;
-        ids[n] = in->ids[i];
-        lengths[n] = len;
-        max = len > max ? len : max;
-        i += len;
-    }
-    YG_ASSERT(n == runs);
-    yg_buf_put(out, &runs, 4);
-    put_split(e, ids, runs, out);
-    yg_pack_u32(out, lengths, n, max);
-    yg_free(YG_MEM_STORE, ids);
-    return YG_ENC_ID_RUNS;
-}
-
-// ------------------------------------------------------------ strings
-
-static yg_rc raw_strings(struct yg_buf *raw, const yg_str *strs, uint32_t n, struct yg_err *err) {
-    uint32_t max = 0;
-    uint32_t *lengths = yg_alloc(YG_MEM_STORE, sizeof(*lengths) * n);
-    size_t total = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        lengths[i] = (uint32_t)strs[i].len;
-        max = lengths[i] > max ? lengths[i] : max;
-        total += strs[i].len;
-    }
-    yg_rc rc = yg_buf_reserve(raw, total + yg_pack_u32_size(n, max), err);
-    if (rc == YG_OK) {
-        yg_pack_u32(raw, lengths, n, max);
-        for (uint32_t i = 0; i < n; i++)
-            yg_buf_put(raw, strs[i].ptr, strs[i].len);
-        rc = yg_buf_ok(raw, err);
-    }
-    yg_free(YG_MEM_STORE, lengths);
-    return rc;
-}
-
-// Lengths and bytes, compressed where that helps.
-static yg_rc put_strings(struct yg_encoder *e, const yg_str *strs, uint32_t n, struct yg_buf *out,
-                         struct yg_seg_chunk *head, struct yg_err *err) {
-    size_t before = out->len;
-    if (e->zstd == NULL) {
-        YG_TRY(raw_strings(out, strs, n, err));
-        head->encoding = YG_ENC_RAW;
-        head->raw_bytes = (uint32_t)(out->len - before);
-        return YG_OK;
-    }
-    yg_buf_reset(&e->raw);
-    YG_TRY(raw_strings(&e->raw, strs, n, err));
-    head->raw_bytes = (uint32_t)e->raw.len;
-    size_t room = ZSTD_compressBound(e->raw.len);
-    YG_TRY(yg_buf_reserve(out, room, err));
-    size_t got = ZSTD_compressCCtx(e->zstd, out->ptr + out->len, room, e->raw.ptr, e->raw.len, 1);
-    if (ZSTD_isError(got))
-        return yg_fail(err, YG_EINTERNAL, "zstd: %s", ZSTD_getErrorName(got));
-    if (got < e->raw.len) {
-        out->len += got;
-        head->encoding = YG_ENC_ZSTD;
-        return YG_OK;
-    }
-    yg_buf_put(out, e->raw.ptr, e->raw.len);
-    head->encoding = YG_ENC_RAW;
-    return YG_OK;
-}
-
-static bool put_const_string(const struct yg_enc_input *in, struct yg_buf *out) {
-    for (uint32_t i = 1; i < in->count; i++)
-        if (!yg_str_eq(in->strs[i], in->strs[0]))
-            return false;
-    yg_buf_put(out, in->strs[0].ptr, in->strs[0].len);
-    return true;
-}
-
-static uint8_t put_codes(const struct yg_enc_input *in, struct yg_buf *out) {
-    uint32_t same = 1;
-    while (same < in->count && in->codes[same] == in->codes[0])
-        same++;
-    if (same == in->count) {
-        yg_buf_put(out, in->codes, 4);
-        return YG_ENC_CONST;
-    }
-    yg_pack_u32(out, in->codes, in->count, in->code_max);
-    return YG_ENC_CODES;
 }
 
 // ------------------------------------------------------------ a chunk
@@ -284,26 +134,35 @@ static void fill_range(const struct yg_enc_input *in, struct yg_seg_entry *e) {
 }
 
 static yg_rc put_values(struct yg_encoder *e, const struct yg_enc_input *in, struct yg_buf *out,
-                        struct yg_seg_chunk *head, struct yg_err *err) {
+                        uint8_t *ret_encoding, struct yg_err *err) {
+    bool quick = e->level == YG_ENC_LEVEL_PLAIN;
+    uint32_t n = in->count;
+    *ret_encoding = YG_ENC_CONST;
     switch (in->type) {
     case YG_T_STR:
     case YG_T_JSON:
-        if (in->coded)
-            head->encoding = put_codes(in, out);
-        else if (put_const_string(in, out))
-            head->encoding = YG_ENC_CONST;
-        else
-            return put_strings(e, in->strs, in->count, out, head, err);
+        if (!in->coded)
+            return const_str(in->strs, n, out) ? YG_OK
+                                               : yg_enc_put_strs(e, in, out, ret_encoding, err);
+        if (const_code(in->codes, n, out))
+            return YG_OK;
+        yg_ints_put_u32(out, in->codes, n, quick);
+        *ret_encoding = YG_ENC_CODE_INTS;
         return YG_OK;
     case YG_T_I64:
     case YG_T_BOOL:
-        head->encoding = put_i64(e, in, out);
+        if (const_8(in->i64, n, out))
+            return YG_OK;
+        yg_ints_put(out, in->i64, n, quick);
+        *ret_encoding = YG_ENC_INTS;
         return YG_OK;
     case YG_T_F64:
-        head->encoding = put_f64(e, in, out);
+        if (!const_8(in->f64, n, out))
+            *ret_encoding = yg_enc_put_f64(in->f64, n, quick, out);
         return YG_OK;
     case YG_T_ID:
-        head->encoding = put_ids(e, in, out);
+        if (!const_id(in->ids, n, out))
+            *ret_encoding = yg_enc_put_ids(e, in->ids, n, out);
         return YG_OK;
     case YG_TYPE_COUNT:
         break;
@@ -318,9 +177,8 @@ yg_rc yg_encode_chunk(struct yg_encoder *e, const struct yg_enc_input *in, struc
     struct yg_seg_chunk head = {.rows = (uint16_t)in->rows};
     head.flags = put_presence(in, out);
     size_t values_at = out->len;
-    YG_TRY(put_values(e, in, out, &head, err));
-    if (head.raw_bytes == 0)
-        head.raw_bytes = (uint32_t)(out->len - values_at);
+    YG_TRY(put_values(e, in, out, &head.encoding, err));
+    head.raw_bytes = (uint32_t)(out->len - values_at);
     size_t end = out->len;
     YG_TRY(chunk_end(out, at, head, err));
     *ret_entry = (struct yg_seg_entry){
@@ -336,6 +194,7 @@ yg_rc yg_encode_dict(struct yg_encoder *e, const yg_str *strs, uint32_t count, s
                      struct yg_err *err) {
     size_t at = chunk_begin(out);
     struct yg_seg_chunk head = {0};
-    YG_TRY(put_strings(e, strs, count, out, &head, err));
+    YG_TRY(yg_enc_put_distinct(e, strs, count, out, &head.encoding, err));
+    head.raw_bytes = (uint32_t)(out->len - at - sizeof(head));
     return chunk_end(out, at, head, err);
 }

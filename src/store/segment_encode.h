@@ -48,12 +48,21 @@ yg_rc yg_segment_own_source(struct yg_segment *seg, uint32_t stripe, uint32_t gr
                             uint32_t column, struct yg_arena *arena,
                             struct yg_enc_own_source *ret_source, struct yg_err *err) YG_MUST_USE;
 
+// Distinct values of a granule in order of first appearance; see enc_part.h.
+struct yg_enc_dedupe {
+    uint32_t *slots;  // number of the distinct value + 1, by hash
+    uint32_t *hashes; // of distinct values
+    uint32_t *first;  // value that brought the distinct one
+    uint32_t *refs;   // per value: 0 = a new one, k = the one that appeared k distinct values ago
+    uint32_t count;
+};
+
 struct yg_encoder {
     enum yg_enc_level level;
-    ZSTD_CCtx *zstd; // NULL: plain
-    struct yg_buf raw;
-    int64_t *ints; // scratch of YG_GRANULE_ROWS
-    int64_t *deltas;
+    ZSTD_CCtx *zstd;   // NULL: plain
+    struct yg_buf raw; // what is compressed
+    struct yg_buf own; // texts with references
+    struct yg_enc_dedupe dedupe;
 };
 
 void yg_encoder_init(struct yg_encoder *e, enum yg_enc_level level);
