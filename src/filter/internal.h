@@ -5,6 +5,7 @@
 #define YG_FILTER_INTERNAL_H
 
 #include "filter/filter.h"
+#include "filter/find.h"
 
 // How a pattern's text spells wildcards (struct yg_node.text).
 #define YG_WILD_RUN '\x01' // '*'
@@ -18,8 +19,9 @@ struct yg_piece {
     uint32_t cp_count;
     const char *bytes; // UTF-8 of the same when there is no '?'
     size_t len;
-    bool any;   // holds '?'
-    bool ascii; // bytes are all ASCII
+    struct yg_finder finder; // of bytes
+    bool any;                // holds '?'
+    bool ascii;              // bytes are all ASCII
 };
 #define YG_CP_ANY UINT32_MAX
 
@@ -32,11 +34,37 @@ struct yg_pattern {
     bool open_end;
     bool nocase;
     bool token;
+    // Bytes that stand in every text that matches (len 0: unknown), unless need_odd and the text
+    // holds a letter beyond ASCII that folds into it.
+    struct yg_finder need;
+    bool need_odd;
+    char *need_bytes;
 };
+#define YG_NEED_BYTES_MAX 64u
 
 yg_rc yg_pattern_compile(yg_str text, bool wild, bool nocase, bool token, struct yg_arena *arena,
                          struct yg_pattern *ret_pattern, struct yg_err *err) YG_MUST_USE;
 bool yg_pattern_match(const struct yg_pattern *p, yg_str s);
+// False when the text cannot match: one search for bytes.
+bool yg_pattern_may_match(const struct yg_pattern *p, yg_str s);
+// True when the text holds a letter beyond ASCII that folds into an ASCII one.
+bool yg_text_has_odd_fold(yg_str s);
+
+// ------------------------------------------------------------ many texts at once (text_rows.c)
+
+// The strings of a vector without a dictionary, searched as one run of bytes. Sets bits of `out`
+// for the wanted rows that match. False: the strings do not lie that way, or too few rows are
+// wanted; nothing was done.
+struct yg_text_rows {
+    const yg_str *strs;
+    uint32_t row_count;
+    const uint64_t *wanted;
+    uint64_t *out;
+    // The whole condition on one text that holds the literal.
+    bool (*matches)(void *ctx, yg_str text);
+    void *ctx;
+};
+bool yg_text_rows_find(const struct yg_text_rows *x, const struct yg_finder *need, bool odd);
 // Case folding of a code point as searches fold it.
 uint32_t yg_text_fold(uint32_t cp);
 // Scripts that are written without blanks: a word may stand anywhere in a run of them.
@@ -106,6 +134,8 @@ struct yg_leaf {
 yg_rc yg_leaf_compile(const struct yg_node *n, struct yg_arena *arena, struct yg_leaf *out,
                       struct yg_err *err) YG_MUST_USE;
 bool yg_leaf_str(const struct yg_leaf *l, yg_str v, bool nocase);
+// The pattern that yg_leaf_str puts to texts; NULL when the condition is of another kind.
+const struct yg_pattern *yg_leaf_pattern(const struct yg_leaf *l, bool nocase);
 bool yg_leaf_i64(const struct yg_leaf *l, int64_t v, bool is_id);
 bool yg_leaf_f64(const struct yg_leaf *l, double v);
 bool yg_leaf_bool(const struct yg_leaf *l, bool v);

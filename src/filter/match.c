@@ -97,6 +97,16 @@ static bool leaf_status(const struct yg_leaf *l, yg_str v) {
     return l->kind == YG_NODE_TERM ? yg_str_eq(v, l->text) : yg_pattern_match(&l->folded, v);
 }
 
+const struct yg_pattern *yg_leaf_pattern(const struct yg_leaf *l, bool nocase) {
+    if (l->status)
+        return NULL;
+    if (l->kind == YG_NODE_GLOB)
+        return nocase ? &l->folded : &l->exact;
+    bool text =
+        l->kind == YG_NODE_TOKEN || l->kind == YG_NODE_PHRASE || l->kind == YG_NODE_FULLTEXT;
+    return text ? &l->folded : NULL;
+}
+
 bool yg_leaf_str(const struct yg_leaf *l, yg_str v, bool nocase) {
     if (l->status && (l->kind == YG_NODE_TERM || l->kind == YG_NODE_GLOB))
         return leaf_status(l, v);

@@ -82,6 +82,29 @@ static inline bool memo_test(const struct leaf_run *x, const struct yg_vec *v, u
     return memo[code] == 2;
 }
 
+static bool leaf_matches(void *ctx, yg_str text) {
+    return yg_leaf_str(ctx, text, false);
+}
+
+// Patterns on strings without a dictionary: all rows of the chunk in one pass.
+static bool run_pattern_on_chunk(const struct leaf_run *x, const struct yg_vec *v) {
+    const struct yg_pattern *p = yg_leaf_pattern(x->leaf, false);
+    if (p == NULL || x->source->kind != YG_SOURCE_COLUMN || v->strs == NULL)
+        return false;
+    uint64_t todo[YG_REGISTER_WORDS];
+    for (uint32_t w = 0; w < YG_BITS_WORDS(x->b->row_count); w++)
+        todo[w] = wanted(x->mask, v->present, x->out, w);
+    struct yg_text_rows rows = {
+        .strs = v->strs,
+        .row_count = x->b->row_count,
+        .wanted = todo,
+        .out = x->out,
+        .matches = leaf_matches,
+        .ctx = (void *)(uintptr_t)x->leaf,
+    };
+    return yg_text_rows_find(&rows, &p->need, p->need_odd);
+}
+
 static void run_text(const struct leaf_run *x, const struct yg_vec *v) {
     bool json = v->type == YG_T_JSON;
     uint8_t *memo = v->dict ? yg_memo_get(x->memos, v->dict, x->source_idx * 2 + json) : NULL;
@@ -92,7 +115,7 @@ static void run_text(const struct leaf_run *x, const struct yg_vec *v) {
     }
     if (memo)
         EACH_WANTED_ROW(x->b, x->mask, v, x->out, memo_test(x, v, memo, v->codes[r], json));
-    else
+    else if (json || !run_pattern_on_chunk(x, v))
         EACH_WANTED_ROW(x->b, x->mask, v, x->out, test_text(x, yg_vec_str(v, r), json));
 }
 

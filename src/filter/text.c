@@ -1,90 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding text in text: two-byte SSE2 search, case folding by code point, patterns with wildcards
-// and token borders.
+// Finding text in text: case folding by code point, patterns with wildcards and token borders.
 //
-// Reading order: find_bytes (kernel), piece_at/piece_find (one stretch without '*'),
-// yg_pattern_match. ASCII needles without case run on bytes; a text that holds one of the few
-// letters outside ASCII that fold into it (U+0130, U+017F, U+212A) is searched again by code point,
-// so the fast way never misses what the slow one finds.
+// Reading order: piece_at/piece_find (one stretch without '*'), yg_pattern_match. ASCII needles
+// without case run on bytes (find.c); a text that holds one of the few letters outside ASCII that
+// fold into it (U+0130, U+017F, U+212A) is searched again by code point, so the fast way never
+// misses what the slow one finds.
 #include "filter/internal.h"
-
-#include <emmintrin.h>
 
 #include "base/utf8.h"
 
-#define NOT_FOUND SIZE_MAX
-
-static size_t find_bytes(yg_str s, yg_str needle, size_t from) {
-    if (from > s.len || needle.len > s.len - from)
-        return NOT_FOUND;
-    if (needle.len == 0)
-        return from;
-    if (needle.len == 1) {
-        const char *hit = memchr(s.ptr + from, needle.ptr[0], s.len - from);
-        return hit ? (size_t)(hit - s.ptr) : NOT_FOUND;
-    }
-    size_t last = needle.len - 1, end = s.len - last; // candidates start before `end`
-    __m128i first_byte = _mm_set1_epi8(needle.ptr[0]), last_byte = _mm_set1_epi8(needle.ptr[last]);
-    size_t at = from;
-    for (; at + 16 <= end; at += 16) {
-        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at + last));
-        uint32_t hits = (uint32_t)_mm_movemask_epi8(
-            _mm_and_si128(_mm_cmpeq_epi8(a, first_byte), _mm_cmpeq_epi8(b, last_byte)));
-        for (; hits; hits &= hits - 1) {
-            size_t p = at + (size_t)__builtin_ctz(hits);
-            if (memcmp(s.ptr + p + 1, needle.ptr + 1, last) == 0)
-                return p;
-        }
-    }
-    for (; at < end; at++)
-        if (s.ptr[at] == needle.ptr[0] && memcmp(s.ptr + at + 1, needle.ptr + 1, last) == 0)
-            return at;
-    return NOT_FOUND;
-}
-
-static inline char ascii_lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-static inline char ascii_upper(char c) {
-    return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
-}
-
-static bool ascii_eq_nocase(const char *text, const char *lower, size_t len) {
-    for (size_t i = 0; i < len; i++)
-        if (ascii_lower(text[i]) != lower[i])
-            return false;
-    return true;
-}
-
-static size_t find_nocase(yg_str s, yg_str needle, size_t from) {
-    if (from > s.len || needle.len > s.len - from)
-        return NOT_FOUND;
-    if (needle.len == 0)
-        return from;
-    size_t last = needle.len - 1, end = s.len - last;
-    __m128i first_low = _mm_set1_epi8(needle.ptr[0]);
-    __m128i first_up = _mm_set1_epi8(ascii_upper(needle.ptr[0]));
-    __m128i last_low = _mm_set1_epi8(needle.ptr[last]);
-    __m128i last_up = _mm_set1_epi8(ascii_upper(needle.ptr[last]));
-    size_t at = from;
-    for (; at + 16 <= end; at += 16) {
-        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at));
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + at + last));
-        __m128i first = _mm_or_si128(_mm_cmpeq_epi8(a, first_low), _mm_cmpeq_epi8(a, first_up));
-        __m128i final = _mm_or_si128(_mm_cmpeq_epi8(b, last_low), _mm_cmpeq_epi8(b, last_up));
-        uint32_t hits = (uint32_t)_mm_movemask_epi8(_mm_and_si128(first, final));
-        for (; hits; hits &= hits - 1) {
-            size_t p = at + (size_t)__builtin_ctz(hits);
-            if (ascii_eq_nocase(s.ptr + p, needle.ptr, needle.len))
-                return p;
-        }
-    }
-    for (; at < end; at++)
-        if (ascii_eq_nocase(s.ptr + at, needle.ptr, needle.len))
-            return at;
-    return NOT_FOUND;
-}
+#define NOT_FOUND YG_NOT_FOUND
+#define REPLACEMENT 0xfffdu // what bytes that are no UTF-8 decode to
 
 // Simple folding; the long s is a lower-case letter of its own to towlower, but folds to 's'.
 uint32_t yg_text_fold(uint32_t cp) {
@@ -145,8 +71,9 @@ static size_t piece_at(const struct yg_piece *p, bool nocase, yg_str s, size_t a
     return at;
 }
 
-// True when the text holds a letter beyond ASCII that folds into an ASCII one.
-static bool has_odd_fold(yg_str s) {
+bool yg_text_has_odd_fold(yg_str s) {
+    if (yg_is_ascii(s))
+        return false;
     for (size_t i = 0; i + 1 < s.len; i++) {
         uint8_t a = (uint8_t)s.ptr[i], b = (uint8_t)s.ptr[i + 1];
         if ((a == 0xc4 && b == 0xb0) || (a == 0xc5 && b == 0xbf))
@@ -177,9 +104,8 @@ static size_t piece_find(const struct yg_piece *p, bool nocase, yg_str s, size_t
                          size_t *ret_end) {
     if (p->any || (nocase && !p->ascii))
         return piece_scan(p, nocase, s, from, ret_end);
-    yg_str needle = {p->bytes, p->len};
-    size_t at = nocase ? find_nocase(s, needle, from) : find_bytes(s, needle, from);
-    if (nocase && (at == NOT_FOUND || at > from) && has_odd_fold(s))
+    size_t at = yg_finder_next(&p->finder, s, from);
+    if (nocase && (at == NOT_FOUND || at > from) && yg_text_has_odd_fold(s))
         return piece_scan(p, nocase, s, from, ret_end);
     if (at != NOT_FOUND)
         *ret_end = at + p->len;
@@ -226,6 +152,42 @@ static yg_rc piece_compile(yg_str text, bool wild, bool nocase, struct yg_arena 
         out->bytes = text.ptr ? text.ptr : "";
         out->len = text.len;
     }
+    yg_finder_init(&out->finder, (yg_str){out->bytes, out->len}, nocase);
+    return YG_OK;
+}
+
+// Bytes that stand in every text that the piece matches, when they are as long as can be: code
+// points that fold into nothing else (with ASCII letters in either case).
+static void need_of_piece(const struct yg_piece *p, bool nocase, struct yg_pattern *out,
+                          char *bytes) {
+    size_t n = 0;
+    bool odd = false;
+    for (uint32_t i = 0; i <= p->cp_count; i++) {
+        uint32_t cp = i < p->cp_count ? p->cps[i] : YG_CP_ANY;
+        bool exact =
+            cp != YG_CP_ANY && cp != REPLACEMENT && (!nocase || cp < 0x80 || yg_text_unspaced(cp));
+        if (exact && n + 4 <= YG_NEED_BYTES_MAX) {
+            odd = odd || (nocase && (cp == 'i' || cp == 'k' || cp == 's'));
+            n += yg_utf8_put(cp, bytes + n);
+            continue;
+        }
+        if (n > out->need.len) {
+            memcpy(out->need_bytes, bytes, n);
+            yg_finder_init(&out->need, (yg_str){out->need_bytes, n}, nocase);
+            out->need_odd = odd;
+        }
+        n = 0;
+        odd = false;
+    }
+}
+
+static yg_rc pattern_need(struct yg_pattern *p, struct yg_arena *arena, struct yg_err *err) {
+    char bytes[YG_NEED_BYTES_MAX];
+    p->need_bytes = YG_NEW_N(arena, char, YG_NEED_BYTES_MAX);
+    if (p->need_bytes == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory for a search pattern");
+    for (uint32_t i = 0; i < p->count; i++)
+        need_of_piece(&p->pieces[i], p->nocase, p, bytes);
     return YG_OK;
 }
 
@@ -250,6 +212,7 @@ yg_rc yg_pattern_compile(yg_str text, bool wild, bool nocase, bool token, struct
                                  &p.pieces[p.count++], err));
         from = i + 1;
     }
+    YG_TRY(pattern_need(&p, arena, err));
     *ret_pattern = p;
     return YG_OK;
 }
@@ -323,6 +286,13 @@ static bool match_token(const struct yg_pattern *p, yg_str s) {
     return false;
 }
 
+bool yg_pattern_may_match(const struct yg_pattern *p, yg_str s) {
+    return p->need.len == 0 || yg_finder_next(&p->need, s, 0) != NOT_FOUND ||
+           (p->need_odd && yg_text_has_odd_fold(s));
+}
+
 bool yg_pattern_match(const struct yg_pattern *p, yg_str s) {
+    if (!yg_pattern_may_match(p, s))
+        return false;
     return p->token ? match_token(p, s) : match_whole(p, s);
 }
