@@ -34,6 +34,7 @@ for purpose in "$@"; do
         want "outbound HTTP" libcurl4-openssl-dev lib libcurl
         want "compression of segments" libzstd-dev lib libzstd
         want "gzip and deflate bodies" zlib1g-dev lib zlib
+        want "regular expressions" libpcre2-dev lib libpcre2-8
         want "hashing" libxxhash-dev test -e /usr/include/xxhash.h
         want "configuration files" libyaml-dev lib yaml-0.1
         want "digests" libssl-dev lib openssl

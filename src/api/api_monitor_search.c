@@ -178,10 +178,11 @@ static bool matches(const struct yg_node *n, const struct row *r, struct yg_aren
     case YG_NODE_EXISTS:
     case YG_NODE_RANGE:
     case YG_NODE_CIDR:
+    case YG_NODE_REGEX:
     case YG_NODE_KIND_COUNT:
         break;
     }
-    return false; // the monitors' search knows no ranges
+    return false; // the monitors' search knows no ranges and expressions
 }
 
 // A status that is no monitor's status is refused, as the service does.

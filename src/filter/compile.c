@@ -30,6 +30,8 @@ static uint32_t leaf_cost(const struct yg_node *n) {
     case YG_NODE_TOKEN:
     case YG_NODE_PHRASE:
         return 40;
+    case YG_NODE_REGEX:
+        return 60;
     case YG_NODE_FULLTEXT:
         return 400;
     case YG_NODE_ALL:
@@ -157,6 +159,7 @@ static yg_rc compile_node(struct compiler *c, const struct yg_plan_node *n, uint
     case YG_NODE_TOKEN:
     case YG_NODE_PHRASE:
     case YG_NODE_FULLTEXT:
+    case YG_NODE_REGEX:
         return add_step(
             c, (struct yg_step){.op = YG_STEP_LEAF, .out = out, .mask = mask, .leaf = n->leaf},
             NULL);

@@ -188,6 +188,7 @@ static void node_granules(struct granule_run *x, const struct yg_plan_node *n, u
     case YG_NODE_TOKEN:
     case YG_NODE_PHRASE:
     case YG_NODE_FULLTEXT:
+    case YG_NODE_REGEX:
         leaf_granules(x, x->f->leaves[n->leaf], bits, level(x, x->f->plan_depth));
         return;
     }

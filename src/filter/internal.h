@@ -6,6 +6,7 @@
 
 #include "filter/filter.h"
 #include "filter/find.h"
+#include "filter/regex.h"
 
 // How a pattern's text spells wildcards (struct yg_node.text).
 #define YG_WILD_RUN '\x01' // '*'
@@ -112,6 +113,7 @@ struct yg_leaf {
     yg_str field_name; // EXISTS on an attribute: "@a" also finds columns "@a.…"
     bool prefix_exists;
     yg_str text;              // TERM (status: canonical)
+    struct yg_regex *regex;   // REGEX
     struct yg_pattern exact;  // GLOB with case
     struct yg_pattern folded; // TERM, GLOB without case; TOKEN, PHRASE, FULLTEXT
     bool has_i64, has_f64, has_bits;
@@ -134,8 +136,8 @@ struct yg_leaf {
 yg_rc yg_leaf_compile(const struct yg_node *n, struct yg_arena *arena, struct yg_leaf *out,
                       struct yg_err *err) YG_MUST_USE;
 bool yg_leaf_str(const struct yg_leaf *l, yg_str v, bool nocase);
-// The pattern that yg_leaf_str puts to texts; NULL when the condition is of another kind.
-const struct yg_pattern *yg_leaf_pattern(const struct yg_leaf *l, bool nocase);
+// Bytes that every string that yg_leaf_str finds must hold (NULL: unknown).
+const struct yg_finder *yg_leaf_need(const struct yg_leaf *l, bool nocase, bool *ret_odd);
 bool yg_leaf_i64(const struct yg_leaf *l, int64_t v, bool is_id);
 bool yg_leaf_f64(const struct yg_leaf *l, double v);
 bool yg_leaf_bool(const struct yg_leaf *l, bool v);

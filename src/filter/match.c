@@ -97,14 +97,16 @@ static bool leaf_status(const struct yg_leaf *l, yg_str v) {
     return l->kind == YG_NODE_TERM ? yg_str_eq(v, l->text) : yg_pattern_match(&l->folded, v);
 }
 
-const struct yg_pattern *yg_leaf_pattern(const struct yg_leaf *l, bool nocase) {
-    if (l->status)
+const struct yg_finder *yg_leaf_need(const struct yg_leaf *l, bool nocase, bool *ret_odd) {
+    if (l->kind == YG_NODE_REGEX)
+        return yg_regex_need(l->regex, ret_odd);
+    bool glob = l->kind == YG_NODE_GLOB;
+    if (l->status || !(glob || l->kind == YG_NODE_TOKEN || l->kind == YG_NODE_PHRASE ||
+                       l->kind == YG_NODE_FULLTEXT))
         return NULL;
-    if (l->kind == YG_NODE_GLOB)
-        return nocase ? &l->folded : &l->exact;
-    bool text =
-        l->kind == YG_NODE_TOKEN || l->kind == YG_NODE_PHRASE || l->kind == YG_NODE_FULLTEXT;
-    return text ? &l->folded : NULL;
+    const struct yg_pattern *p = glob && !nocase ? &l->exact : &l->folded;
+    *ret_odd = p->need_odd;
+    return &p->need;
 }
 
 bool yg_leaf_str(const struct yg_leaf *l, yg_str v, bool nocase) {
@@ -125,6 +127,8 @@ bool yg_leaf_str(const struct yg_leaf *l, yg_str v, bool nocase) {
     case YG_NODE_PHRASE:
     case YG_NODE_FULLTEXT:
         return yg_pattern_match(&l->folded, v);
+    case YG_NODE_REGEX:
+        return yg_regex_match(l->regex, v);
     case YG_NODE_ALL:
     case YG_NODE_NONE:
     case YG_NODE_AND:
@@ -214,6 +218,9 @@ bool yg_leaf_id(const struct yg_leaf *l, yg_id128 v) {
             return true;
         snprintf(text, sizeof(text), "%" PRIu64, v.lo);
         return yg_pattern_match(&l->folded, yg_str_c(text));
+    case YG_NODE_REGEX:
+        yg_id128_hex(v, text);
+        return yg_regex_match(l->regex, (yg_str){text, 32});
     case YG_NODE_ALL:
     case YG_NODE_NONE:
     case YG_NODE_AND:
@@ -397,6 +404,8 @@ yg_rc yg_leaf_compile(const struct yg_node *n, struct yg_arena *arena, struct yg
         YG_TRY(leaf_sources(&l, n, arena, err));
     if (n->kind == YG_NODE_RANGE)
         YG_TRY(leaf_range(&l, n, arena, err));
+    else if (n->kind == YG_NODE_REGEX)
+        YG_TRY(yg_regex_compile(n->text, arena, &l.regex, err));
     else if (n->kind != YG_NODE_CIDR && n->kind != YG_NODE_EXISTS)
         YG_TRY(leaf_text(&l, n, arena, err));
     if (n->kind == YG_NODE_CIDR) {

@@ -86,10 +86,11 @@ static bool leaf_matches(void *ctx, yg_str text) {
     return yg_leaf_str(ctx, text, false);
 }
 
-// Patterns on strings without a dictionary: all rows of the chunk in one pass.
+// Patterns and expressions on strings without a dictionary: all rows of the chunk in one pass.
 static bool run_pattern_on_chunk(const struct leaf_run *x, const struct yg_vec *v) {
-    const struct yg_pattern *p = yg_leaf_pattern(x->leaf, false);
-    if (p == NULL || x->source->kind != YG_SOURCE_COLUMN || v->strs == NULL)
+    bool odd = false;
+    const struct yg_finder *need = yg_leaf_need(x->leaf, false, &odd);
+    if (need == NULL || x->source->kind != YG_SOURCE_COLUMN || v->strs == NULL)
         return false;
     uint64_t todo[YG_REGISTER_WORDS];
     for (uint32_t w = 0; w < YG_BITS_WORDS(x->b->row_count); w++)
@@ -102,7 +103,7 @@ static bool run_pattern_on_chunk(const struct leaf_run *x, const struct yg_vec *
         .matches = leaf_matches,
         .ctx = (void *)(uintptr_t)x->leaf,
     };
-    return yg_text_rows_find(&rows, &p->need, p->need_odd);
+    return yg_text_rows_find(&rows, need, odd);
 }
 
 static void run_text(const struct leaf_run *x, const struct yg_vec *v) {
@@ -252,6 +253,8 @@ static yg_rc run_leaf(struct yg_filter *f, uint32_t leaf, struct yg_block *b, co
         else
             YG_TRY(run_column(&x, x.source->column, err));
     }
+    if (x.leaf->kind == YG_NODE_REGEX)
+        return yg_regex_check(x.leaf->regex, err);
     return x.leaf->prefix_exists ? run_named_columns(&x, fits_prefix, err) : YG_OK;
 }
 
@@ -394,6 +397,7 @@ static bool node_may_match(const struct yg_filter *f, const struct yg_plan_node 
     case YG_NODE_TOKEN:
     case YG_NODE_PHRASE:
     case YG_NODE_FULLTEXT:
+    case YG_NODE_REGEX:
         return leaf_may_match(f->leaves[n->leaf], b);
     }
     return true;

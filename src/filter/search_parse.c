@@ -337,9 +337,40 @@ static yg_rc value_node(struct parser *p, const struct yg_field *field, const st
 }
 
 // What stands after "field:".
+// ~"expression": only \" is an escape of the search, all others are the expression's.
+static yg_rc parse_regex(struct parser *p, const struct yg_field *field,
+                         struct yg_node **ret_node) {
+    size_t open_at = ++p->pos;
+    char *out = p->out + p->pos;
+    size_t len = 0;
+    for (p->pos++; !at_end(p) && peek(p) != '"'; p->pos++) {
+        if (peek(p) == '\\' && p->pos + 1 < p->in.len) {
+            if (p->in.ptr[p->pos + 1] != '"')
+                out[len++] = '\\';
+            p->pos++;
+        }
+        out[len++] = peek(p);
+    }
+    if (at_end(p))
+        return fail_at(p, open_at, "this quote is not closed");
+    p->pos++;
+    if (len == 0)
+        return fail_at(p, open_at, "an empty expression finds nothing");
+    YG_TRY(node_for_field(p, YG_NODE_REGEX, field, ret_node));
+    (*ret_node)->text = (yg_str){out, len};
+    struct yg_regex *regex;
+    struct yg_err why;
+    yg_rc rc = yg_regex_compile((*ret_node)->text, p->arena, &regex, &why); // to refuse it here
+    return rc == YG_OK       ? rc
+           : rc == YG_ENOMEM ? yg_fail(p->err, rc, "%s", why.text)
+                             : fail_at(p, open_at + 1, why.text);
+}
+
 static yg_rc parse_value(struct parser *p, const struct yg_field *field,
                          struct yg_node **ret_node) {
     char c = peek(p);
+    if (c == '~' && p->pos + 1 < p->in.len && p->in.ptr[p->pos + 1] == '"')
+        return parse_regex(p, field, ret_node);
     if (c == '(') {
         YG_TRY(enter(p));
         yg_rc rc = parse_group(p, field, ret_node);

@@ -69,6 +69,16 @@ static void put_cidr(const struct yg_node *n, struct yg_buf *out) {
     yg_buf_putc(out, ')');
 }
 
+static void put_regex(yg_str expression, struct yg_buf *out) {
+    yg_buf_puts(out, YG_STR(":~\""));
+    for (size_t i = 0; i < expression.len; i++) {
+        if (expression.ptr[i] == '"')
+            yg_buf_putc(out, '\\');
+        yg_buf_putc(out, expression.ptr[i]);
+    }
+    yg_buf_putc(out, '"');
+}
+
 static void put_node(const struct yg_node *n, struct yg_buf *out);
 
 static void put_children(const struct yg_node *n, const char *separator, struct yg_buf *out) {
@@ -132,6 +142,10 @@ static void put_node(const struct yg_node *n, struct yg_buf *out) {
     case YG_NODE_FULLTEXT:
         yg_buf_puts(out, YG_STR("*:"));
         put_word(n->text, n->wild, out);
+        break;
+    case YG_NODE_REGEX:
+        put_field(&n->field, out);
+        put_regex(n->text, out);
         break;
     case YG_NODE_KIND_COUNT:
         break;

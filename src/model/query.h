@@ -26,6 +26,7 @@ enum yg_node_kind {
                    // * and ?
     YG_NODE_PHRASE,   // free "two words": phrase in the message (no case, token borders)
     YG_NODE_FULLTEXT, // *:word – every attribute and the message (no case)
+    YG_NODE_REGEX,    // field:~"text" – the regular expression is found in a value (with case)
     YG_NODE_KIND_COUNT
 };
 
@@ -51,7 +52,7 @@ struct yg_cidr {
 struct yg_node {
     enum yg_node_kind kind;
     struct yg_field field;
-    // TERM, TOKEN, PHRASE, FULLTEXT: the text, escapes undone.
+    // TERM, TOKEN, PHRASE, FULLTEXT: the text, escapes undone. REGEX: the expression.
     // GLOB (and wild TOKEN, FULLTEXT): pattern in which \x01 stands for '*' and \x02 for '?'; all
     // else literal.
     yg_str text;

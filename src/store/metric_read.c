@@ -329,6 +329,7 @@ static bool leaf_matches(const struct yg_node *n, yg_str tag) {
     case YG_NODE_TOKEN:
     case YG_NODE_PHRASE:
     case YG_NODE_FULLTEXT:
+    case YG_NODE_REGEX:
     case YG_NODE_KIND_COUNT:
         break;
     }
@@ -373,6 +374,7 @@ static bool match_at(const struct yg_node *n, yg_str tags, uint32_t depth) {
     case YG_NODE_TOKEN:
     case YG_NODE_PHRASE:
     case YG_NODE_FULLTEXT:
+    case YG_NODE_REGEX:
     case YG_NODE_KIND_COUNT:
         break;
     }
