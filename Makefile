@@ -40,9 +40,9 @@ check: ## format, include table, sizes, banned calls, options page, links
 conformance: build setup-test ## real clients in more languages, Terraform (skips what is missing)
 	@tools/conformance.sh
 
-bench: build ## CPU per million rows by stage, bytes per row, memory
+bench: build ## CPU per million rows, bytes per row, memory; PEERS=1: beside VictoriaLogs, ClickHouse, VictoriaMetrics
 	@cmake -S . -B build -G Ninja $(CMAKE_FLAGS) > /dev/null && ninja -C build -j$(JOBS) yagura yagura-load > /dev/null
-	@bench/run.sh
+	@$(if $(PEERS),tools/peers.sh build/peers && bench/peers.py --build build $(PEERS_ARGS),bench/run.sh)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (600)
 	@tools/setup.sh build fuzz
