@@ -157,7 +157,7 @@ static yg_rc run_kept(struct run *r, struct worker *w, const struct task *t) {
     struct yg_segment_info info;
     yg_snapshot_segment(r->scan->snapshot, g->segment, &info);
     struct yg_partial_key key = {.segment_id = info.id,
-                                 .plan = {r->plan[0], r->plan[1]},
+                                 .plan = {r->plan[0], r->plan[1] ^ info.hidden},
                                  .run = g->granule / PARTIAL_GRANULES};
     struct yg_partial *known = yg_partials_get(r->partials, &key);
     if (known) {

@@ -8,8 +8,9 @@
 #include "base/mem.h"
 #include "base/rand.h"
 
-#define SCHEMA_VERSION "2"
-#define SEGMENT_NUMBERS 10
+#define SCHEMA_VERSION "3"
+#define SEGMENT_NUMBERS 12
+#define DELETION_NUMBERS 8
 #define MARK_METRICS (-1) // marks: the metric engine; 0 … are shards
 
 struct yg_catalog {
@@ -36,18 +37,111 @@ static yg_rc prepare(struct yg_catalog *c, const char *sql, sqlite3_stmt **ret_s
     return YG_OK;
 }
 
+#define SEGMENTS_TABLE                                                                             \
+    "(id INTEGER PRIMARY KEY, track INTEGER NOT NULL, day INTEGER NOT NULL,"                       \
+    " level INTEGER NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL,"                      \
+    " granules INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL,"            \
+    " max_sequence INTEGER NOT NULL, index_id INTEGER NOT NULL, deletion INTEGER NOT NULL,"        \
+    " state TEXT NOT NULL, crc INTEGER NOT NULL);"
+
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS marks(shard INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
     " crc INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS segments(id INTEGER PRIMARY KEY, track INTEGER NOT NULL,"
-    " day INTEGER NOT NULL, level INTEGER NOT NULL, rows INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, granules INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time "
-    "INTEGER NOT NULL,"
-    " max_sequence INTEGER NOT NULL, state TEXT NOT NULL, crc INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS segments" SEGMENTS_TABLE
     "CREATE TABLE IF NOT EXISTS trace_versions(trace_id BLOB PRIMARY KEY,"
     " version INTEGER NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS indexes(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE IF NOT EXISTS deletions(id INTEGER PRIMARY KEY, track INTEGER NOT NULL,"
+    " from_time INTEGER NOT NULL, to_time INTEGER NOT NULL, sequence INTEGER NOT NULL,"
+    " created INTEGER NOT NULL, rows INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " query TEXT NOT NULL, crc INTEGER NOT NULL);"
+    "INSERT OR IGNORE INTO indexes VALUES(0,'main');"
     "INSERT OR IGNORE INTO meta VALUES('schema','" SCHEMA_VERSION "');";
+
+// SQLite has no checksums: rows whose change would show wrong data carry one.
+static int64_t row_crc(const int64_t *values, int count) {
+    return yg_crc32c(0, values, sizeof(*values) * (size_t)count);
+}
+
+static const char *const state_names[] = {NULL, "live", "pending", "dead"};
+
+// Of the numbers and the state.
+static int64_t segment_crc(const int64_t *values, enum yg_catalog_state state) {
+    const int64_t last = state;
+    return yg_crc32c((uint32_t)row_crc(values, SEGMENT_NUMBERS), &last, sizeof(last));
+}
+
+// Schema 2 (the first that was released) had neither indexes nor deletions; its checksum was of the
+// first ten numbers alone. A row that fails it stays one that fails.
+#define SCHEMA_2_NUMBERS 10
+static yg_rc move_rows(struct yg_catalog *c, sqlite3_stmt *from, sqlite3_stmt *to,
+                       struct yg_err *err) {
+    int code;
+    while ((code = sqlite3_step(from)) == SQLITE_ROW) {
+        int64_t v[SEGMENT_NUMBERS] = {0};
+        for (int k = 0; k < SCHEMA_2_NUMBERS; k++)
+            v[k] = sqlite3_column_int64(from, k);
+        const char *state = (const char *)sqlite3_column_text(from, SCHEMA_2_NUMBERS);
+        bool good =
+            row_crc(v, SCHEMA_2_NUMBERS) == sqlite3_column_int64(from, SCHEMA_2_NUMBERS + 1) &&
+            state && strcmp(state, "live") == 0;
+        for (int k = 0; k < SEGMENT_NUMBERS; k++)
+            (void)sqlite3_bind_int64(to, k + 1, v[k]);
+        int64_t crc = segment_crc(v, YG_CATALOG_LIVE);
+        (void)sqlite3_bind_int64(to, SEGMENT_NUMBERS + 1, good ? crc : ~crc);
+        if (sqlite3_step(to) != SQLITE_DONE)
+            return fail(c, "schema 2", err);
+        (void)sqlite3_reset(to);
+    }
+    return code == SQLITE_DONE ? YG_OK : fail(c, "schema 2", err);
+}
+
+static yg_rc from_schema_2(struct yg_catalog *c, struct yg_err *err) {
+    YG_TRY(exec(c, "BEGIN IMMEDIATE; ALTER TABLE segments RENAME TO segments_2;", err));
+    yg_rc rc = exec(c, schema, err);
+    sqlite3_stmt *from = NULL, *to = NULL;
+    if (rc == YG_OK)
+        rc = prepare(c,
+                     "SELECT id,track,day,level,rows,bytes,granules,min_time,max_time,"
+                     "max_sequence,state,crc FROM segments_2",
+                     &from, err);
+    if (rc == YG_OK)
+        rc = prepare(c, "INSERT INTO segments VALUES(?,?,?,?,?,?,?,?,?,?,?,?,'live',?)", &to, err);
+    if (rc == YG_OK)
+        rc = move_rows(c, from, to, err);
+    (void)sqlite3_finalize(from);
+    (void)sqlite3_finalize(to);
+    if (rc == YG_OK)
+        rc = exec(c,
+                  "DROP TABLE segments_2; UPDATE meta SET value='" SCHEMA_VERSION
+                  "' WHERE key='schema'; COMMIT;",
+                  err);
+    if (rc != YG_OK)
+        (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+static bool has_meta(struct yg_catalog *c) {
+    sqlite3_stmt *st;
+    struct yg_err err;
+    bool has = prepare(c, "SELECT 1 FROM sqlite_master WHERE name='meta'", &st, &err) == YG_OK;
+    if (has) {
+        has = sqlite3_step(st) == SQLITE_ROW;
+        (void)sqlite3_finalize(st);
+    }
+    return has;
+}
+
+// Makes what is not there; brings an older schema up to this one.
+static yg_rc set_up(struct yg_catalog *c, struct yg_err *err) {
+    char version[16];
+    YG_TRY(exec(c, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", err));
+    if (has_meta(c) && yg_catalog_get(c, "schema", version, sizeof(version), err) == YG_OK &&
+        strcmp(version, "2") == 0)
+        return from_schema_2(c, err);
+    return exec(c, schema, err);
+}
 
 static yg_rc check_schema(struct yg_catalog *c, struct yg_err *err) {
     char version[16];
@@ -58,16 +152,15 @@ static yg_rc check_schema(struct yg_catalog *c, struct yg_err *err) {
     return YG_OK;
 }
 
-yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog, struct yg_err *err) {
+static yg_rc open_with(const char *path, int flags, struct yg_catalog **ret_catalog,
+                       struct yg_err *err) {
     struct yg_catalog *c = yg_calloc(YG_MEM_STORE, 1, sizeof(*c));
     c->path = yg_strndup(YG_MEM_STORE, path, strlen(path));
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
-    yg_rc rc =
-        sqlite3_open_v2(path, &c->db, flags, NULL) == SQLITE_OK ? YG_OK : fail(c, "open", err);
-    if (rc == YG_OK)
-        rc = exec(c, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", err);
-    if (rc == YG_OK)
-        rc = exec(c, schema, err);
+    yg_rc rc = sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_FULLMUTEX, NULL) == SQLITE_OK
+                   ? YG_OK
+                   : fail(c, "open", err);
+    if (rc == YG_OK && (flags & SQLITE_OPEN_READWRITE))
+        rc = set_up(c, err);
     if (rc == YG_OK)
         rc = check_schema(c, err);
     if (rc == YG_OK)
@@ -75,6 +168,15 @@ yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog, struct 
     else
         yg_catalog_close(c);
     return rc;
+}
+
+yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog, struct yg_err *err) {
+    return open_with(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, ret_catalog, err);
+}
+
+yg_rc yg_catalog_open_readonly(const char *path, struct yg_catalog **ret_catalog,
+                               struct yg_err *err) {
+    return open_with(path, SQLITE_OPEN_READONLY, ret_catalog, err);
 }
 
 void yg_catalog_close(struct yg_catalog *c) {
@@ -94,29 +196,26 @@ static yg_rc step_done(struct yg_catalog *c, sqlite3_stmt *st, struct yg_err *er
     return YG_OK;
 }
 
-// SQLite has no checksums: rows whose change would show wrong data carry one.
-static int64_t row_crc(const int64_t *values, int count) {
-    return yg_crc32c(0, values, sizeof(*values) * (size_t)count);
-}
-
 // How many segment rows there are, so that one that vanished is missed.
 static const char count_rows[] = "INSERT OR REPLACE INTO meta SELECT 'segments', count(*) FROM "
                                  "segments";
 
-static yg_rc insert_segments(struct yg_catalog *c, const struct yg_catalog_publication *p,
-                             struct yg_err *err) {
+static yg_rc insert_segments(struct yg_catalog *c, const struct yg_catalog_segment *segments,
+                             uint32_t count, enum yg_catalog_state state, struct yg_err *err) {
     sqlite3_stmt *st;
-    YG_TRY(prepare(c, "INSERT INTO segments VALUES(?,?,?,?,?,?,?,?,?,?,'live',?)", &st, err));
+    YG_TRY(prepare(c, "INSERT OR REPLACE INTO segments VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", &st,
+                   err));
     yg_rc rc = YG_OK;
-    for (uint32_t i = 0; i < p->segment_count && rc == YG_OK; i++) {
-        const struct yg_catalog_segment *s = &p->segments[i];
+    for (uint32_t i = 0; i < count && rc == YG_OK; i++) {
+        const struct yg_catalog_segment *s = &segments[i];
         const int64_t values[SEGMENT_NUMBERS] = {
-            (int64_t)s->id,   (int64_t)s->track,       s->day,      (int64_t)s->level,
-            (int64_t)s->rows, (int64_t)s->bytes,       s->granules, s->min_time_ns,
-            s->max_time_ns,   (int64_t)s->max_sequence};
+            (int64_t)s->id,   (int64_t)s->track,        s->day,      (int64_t)s->level,
+            (int64_t)s->rows, (int64_t)s->bytes,        s->granules, s->min_time_ns,
+            s->max_time_ns,   (int64_t)s->max_sequence, s->index_id, (int64_t)s->deletion};
         for (int k = 0; k < SEGMENT_NUMBERS; k++)
             (void)sqlite3_bind_int64(st, k + 1, values[k]);
-        (void)sqlite3_bind_int64(st, SEGMENT_NUMBERS + 1, row_crc(values, SEGMENT_NUMBERS));
+        (void)sqlite3_bind_text(st, SEGMENT_NUMBERS + 1, state_names[state], -1, SQLITE_STATIC);
+        (void)sqlite3_bind_int64(st, SEGMENT_NUMBERS + 2, segment_crc(values, state));
         rc = step_done(c, st, err);
     }
     (void)sqlite3_finalize(st);
@@ -156,18 +255,9 @@ static yg_rc set_marks(struct yg_catalog *c, const struct yg_catalog_publication
     return rc;
 }
 
-yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publication *p,
-                         struct yg_err *err) {
-    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
-    yg_rc rc = insert_segments(c, p, err);
-    if (rc == YG_OK)
-        rc = insert_versions(c, p, err);
-    if (rc == YG_OK)
-        rc = set_marks(c, p, err);
-    if (rc == YG_OK)
-        rc = exec(c, count_rows, err);
-    if (rc == YG_OK)
-        rc = yg_catalog_set(c, "open_traces", p->checkpoint, err);
+// Ends a transaction whose steps gave rc. A commit that reports an error may have happened all the
+// same: each names itself, so that one can look.
+static yg_rc commit(struct yg_catalog *c, yg_rc rc, struct yg_err *err) {
     char name[YG_UUID_TEXT_BYTES], found[YG_UUID_TEXT_BYTES] = "";
     yg_uuid_v4(name);
     if (rc == YG_OK)
@@ -176,7 +266,6 @@ yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publicati
         rc = exec(c, "COMMIT", err);
     if (rc == YG_OK)
         return YG_OK;
-    // A commit that reports an error may have happened all the same: look.
     struct yg_err look;
     (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
     if (yg_catalog_get(c, "publication", found, sizeof(found), &look) == YG_OK &&
@@ -185,16 +274,108 @@ yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publicati
     return rc;
 }
 
-yg_rc yg_catalog_drop_days(struct yg_catalog *c, enum yg_track track, int32_t day,
-                           struct yg_err *err) {
+yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publication *p,
+                         struct yg_err *err) {
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    yg_rc rc = insert_segments(c, p->segments, p->segment_count, YG_CATALOG_LIVE, err);
+    if (rc == YG_OK)
+        rc = insert_versions(c, p, err);
+    if (rc == YG_OK)
+        rc = set_marks(c, p, err);
+    if (rc == YG_OK)
+        rc = exec(c, count_rows, err);
+    if (rc == YG_OK)
+        rc = yg_catalog_set(c, "open_traces", p->checkpoint, err);
+    return commit(c, rc, err);
+}
+
+yg_rc yg_catalog_pend(struct yg_catalog *c, const struct yg_catalog_segment *segments,
+                      uint32_t count, struct yg_err *err) {
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    yg_rc rc = insert_segments(c, segments, count, YG_CATALOG_PENDING, err);
+    if (rc == YG_OK)
+        rc = exec(c, count_rows, err);
+    return commit(c, rc, err);
+}
+
+// Steps a statement of one number over the ids.
+static yg_rc for_ids(struct yg_catalog *c, const char *sql, const uint64_t *ids, uint32_t count,
+                     struct yg_err *err) {
+    sqlite3_stmt *st;
+    YG_TRY(prepare(c, sql, &st, err));
+    yg_rc rc = YG_OK;
+    for (uint32_t i = 0; i < count && rc == YG_OK; i++) {
+        (void)sqlite3_bind_int64(st, 1, (int64_t)ids[i]);
+        rc = step_done(c, st, err);
+    }
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+static const char select_segments[] =
+    "SELECT id,track,day,level,rows,bytes,granules,min_time,max_time,max_sequence,index_id,"
+    "deletion,state,crc FROM segments ";
+
+static bool read_segment(sqlite3_stmt *st, struct yg_catalog_segment *ret_segment);
+
+// A row is read, checked and written anew: its checksum covers the state.
+static yg_rc mark_dead(struct yg_catalog *c, const uint64_t *ids, uint32_t count,
+                       struct yg_err *err) {
+    char sql[sizeof(select_segments) + 16];
+    (void)snprintf(sql, sizeof(sql), "%sWHERE id=?", select_segments);
+    sqlite3_stmt *st;
+    YG_TRY(prepare(c, sql, &st, err));
+    yg_rc rc = YG_OK;
+    for (uint32_t i = 0; i < count && rc == YG_OK; i++) {
+        struct yg_catalog_segment s;
+        (void)sqlite3_bind_int64(st, 1, (int64_t)ids[i]);
+        if (sqlite3_step(st) != SQLITE_ROW || !read_segment(st, &s))
+            rc = yg_fail(err, YG_ECORRUPT, "%s: segment %llu is missing or damaged", c->path,
+                         (unsigned long long)ids[i]);
+        (void)sqlite3_reset(st);
+        if (rc == YG_OK)
+            rc = insert_segments(c, &s, 1, YG_CATALOG_DEAD, err);
+    }
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+yg_rc yg_catalog_change(struct yg_catalog *c, const struct yg_catalog_change *change,
+                        struct yg_err *err) {
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    yg_rc rc = mark_dead(c, change->gone, change->gone_count, err);
+    if (rc == YG_OK)
+        rc = insert_segments(c, change->add, change->add_count, YG_CATALOG_LIVE, err);
+    if (rc == YG_OK)
+        rc = exec(c, count_rows, err);
+    return commit(c, rc, err);
+}
+
+yg_rc yg_catalog_forget(struct yg_catalog *c, const uint64_t *ids, uint32_t count,
+                        struct yg_err *err) {
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    yg_rc rc = for_ids(c, "DELETE FROM segments WHERE id=?", ids, count, err);
+    if (rc == YG_OK)
+        rc = exec(c, count_rows, err);
+    return commit(c, rc, err);
+}
+
+yg_rc yg_catalog_forget_versions(struct yg_catalog *c, int32_t day, struct yg_err *err) {
+    char sql[80];
+    (void)snprintf(sql, sizeof(sql), "DELETE FROM trace_versions WHERE day<%d", (int)day);
+    return exec(c, sql, err);
+}
+
+yg_rc yg_catalog_drop_days(struct yg_catalog *c, enum yg_track track, uint32_t index_id,
+                           int32_t day, struct yg_err *err) {
     char sql[160];
     YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
-    (void)snprintf(sql, sizeof(sql), "DELETE FROM segments WHERE track=%d AND day<%d", (int)track,
-                   (int)day);
+    (void)snprintf(sql, sizeof(sql),
+                   "DELETE FROM segments WHERE track=%d AND index_id=%u AND day<%d", (int)track,
+                   index_id, (int)day);
     yg_rc rc = exec(c, sql, err);
-    (void)snprintf(sql, sizeof(sql), "DELETE FROM trace_versions WHERE day<%d", (int)day);
     if (rc == YG_OK && track == YG_TRACK_TRACES)
-        rc = exec(c, sql, err);
+        rc = yg_catalog_forget_versions(c, day, err);
     if (rc == YG_OK)
         rc = exec(c, count_rows, err);
     if (rc == YG_OK)
@@ -211,11 +392,17 @@ static bool read_segment(sqlite3_stmt *st, struct yg_catalog_segment *ret_segmen
     for (int k = 0; k < SEGMENT_NUMBERS; k++)
         v[k] = sqlite3_column_int64(st, k);
     const char *state = (const char *)sqlite3_column_text(st, SEGMENT_NUMBERS);
-    if (row_crc(v, SEGMENT_NUMBERS) != sqlite3_column_int64(st, SEGMENT_NUMBERS + 1) ||
-        state == NULL || strcmp(state, "live") != 0 || v[1] < 0 || v[1] >= YG_TRACK_COUNT)
+    int code = 0;
+    for (int k = YG_CATALOG_LIVE; state && k <= YG_CATALOG_DEAD; k++)
+        if (strcmp(state, state_names[k]) == 0)
+            code = k;
+    if (code == 0 || v[1] < 0 || v[1] >= YG_TRACK_COUNT ||
+        segment_crc(v, (enum yg_catalog_state)code) !=
+            sqlite3_column_int64(st, SEGMENT_NUMBERS + 1))
         return false;
     *ret_segment = (struct yg_catalog_segment){
         .id = (uint64_t)v[0],
+        .state = (enum yg_catalog_state)code,
         .track = (enum yg_track)v[1],
         .day = (int32_t)v[2],
         .level = (uint32_t)v[3],
@@ -225,6 +412,8 @@ static bool read_segment(sqlite3_stmt *st, struct yg_catalog_segment *ret_segmen
         .min_time_ns = v[7],
         .max_time_ns = v[8],
         .max_sequence = (uint64_t)v[9],
+        .index_id = (uint32_t)v[10],
+        .deletion = (uint64_t)v[11],
     };
     return true;
 }
@@ -239,10 +428,9 @@ yg_rc yg_catalog_each_segment(struct yg_catalog *c,
     if (rc != YG_OK && rc != YG_ENOTFOUND)
         return rc;
     bool counted = rc == YG_OK && yg_str_to_u64(yg_str_c(text), &want);
-    YG_TRY(prepare(c,
-                   "SELECT id,track,day,level,rows,bytes,granules,min_time,max_time,max_sequence,"
-                   "state,crc FROM segments ORDER BY id",
-                   &st, err));
+    char sql[sizeof(select_segments) + 16];
+    (void)snprintf(sql, sizeof(sql), "%sORDER BY id", select_segments);
+    YG_TRY(prepare(c, sql, &st, err));
     int code;
     while ((code = sqlite3_step(st)) == SQLITE_ROW) {
         struct yg_catalog_segment s;
@@ -275,6 +463,118 @@ yg_rc yg_catalog_each_version(struct yg_catalog *c,
         fn(ctx, &v);
     }
     yg_rc rc = code == SQLITE_DONE ? YG_OK : fail(c, "trace versions", err);
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+// ------------------------------------------------------------ deletions, indexes
+
+static int64_t deletion_crc(const int64_t *values, yg_str query) {
+    return yg_crc32c((uint32_t)row_crc(values, DELETION_NUMBERS), query.ptr, query.len);
+}
+
+yg_rc yg_catalog_put_deletion(struct yg_catalog *c, const struct yg_catalog_deletion *d,
+                              struct yg_err *err) {
+    sqlite3_stmt *st;
+    const int64_t values[DELETION_NUMBERS] = {
+        (int64_t)d->id,       d->track,      d->from_ns,       d->to_ns,
+        (int64_t)d->sequence, d->created_ns, (int64_t)d->rows, d->state};
+    YG_TRY(prepare(c, "INSERT OR REPLACE INTO deletions VALUES(?,?,?,?,?,?,?,?,?,?)", &st, err));
+    for (int k = 0; k < DELETION_NUMBERS; k++)
+        (void)sqlite3_bind_int64(st, k + 1, values[k]);
+    (void)sqlite3_bind_text(st, DELETION_NUMBERS + 1, d->query.ptr, (int)d->query.len,
+                            SQLITE_STATIC);
+    (void)sqlite3_bind_int64(st, DELETION_NUMBERS + 2, deletion_crc(values, d->query));
+    yg_rc rc = step_done(c, st, err);
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+yg_rc yg_catalog_each_deletion(struct yg_catalog *c,
+                               yg_rc (*fn)(void *ctx, const struct yg_catalog_deletion *d,
+                                           struct yg_err *err),
+                               void *ctx, struct yg_err *err) {
+    sqlite3_stmt *st;
+    YG_TRY(prepare(c,
+                   "SELECT id,track,from_time,to_time,sequence,created,rows,state,query,crc"
+                   " FROM deletions ORDER BY id",
+                   &st, err));
+    int code;
+    yg_rc rc = YG_OK;
+    while (rc == YG_OK && (code = sqlite3_step(st)) == SQLITE_ROW) {
+        int64_t v[DELETION_NUMBERS];
+        for (int k = 0; k < DELETION_NUMBERS; k++)
+            v[k] = sqlite3_column_int64(st, k);
+        const char *text = (const char *)sqlite3_column_text(st, DELETION_NUMBERS);
+        yg_str query =
+            yg_str_n(text ? text : "", (size_t)sqlite3_column_bytes(st, DELETION_NUMBERS));
+        if (deletion_crc(v, query) != sqlite3_column_int64(st, DELETION_NUMBERS + 1) || v[1] < 0 ||
+            v[1] >= YG_TRACK_COUNT)
+            rc =
+                yg_fail(err, YG_ECORRUPT, "%s: deletion %lld is damaged", c->path, (long long)v[0]);
+        struct yg_catalog_deletion d = {
+            .id = (uint64_t)v[0],
+            .track = (enum yg_track)v[1],
+            .from_ns = v[2],
+            .to_ns = v[3],
+            .sequence = (uint64_t)v[4],
+            .created_ns = v[5],
+            .rows = (uint64_t)v[6],
+            .state = (enum yg_catalog_deletion_state)v[7],
+            .query = query,
+        };
+        if (rc == YG_OK)
+            rc = fn(ctx, &d, err);
+    }
+    if (rc == YG_OK && code != SQLITE_DONE)
+        rc = fail(c, "deletions", err);
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+yg_rc yg_catalog_each_index(struct yg_catalog *c,
+                            void (*fn)(void *ctx, uint32_t id, const char *name), void *ctx,
+                            struct yg_err *err) {
+    sqlite3_stmt *st;
+    YG_TRY(prepare(c, "SELECT id,name FROM indexes ORDER BY id", &st, err));
+    int code;
+    while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(st, 1);
+        fn(ctx, (uint32_t)sqlite3_column_int64(st, 0), name ? name : "");
+    }
+    yg_rc rc = code == SQLITE_DONE ? YG_OK : fail(c, "indexes", err);
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+yg_rc yg_catalog_index(struct yg_catalog *c, yg_str name, uint32_t *ret_id, struct yg_err *err) {
+    sqlite3_stmt *st;
+    YG_TRY(prepare(c, "INSERT OR IGNORE INTO indexes(name) VALUES(?)", &st, err));
+    (void)sqlite3_bind_text(st, 1, name.ptr, (int)name.len, SQLITE_STATIC);
+    yg_rc rc = step_done(c, st, err);
+    (void)sqlite3_finalize(st);
+    YG_TRY(rc);
+    YG_TRY(prepare(c, "SELECT id FROM indexes WHERE name=?", &st, err));
+    (void)sqlite3_bind_text(st, 1, name.ptr, (int)name.len, SQLITE_STATIC);
+    if (sqlite3_step(st) == SQLITE_ROW)
+        *ret_id = (uint32_t)sqlite3_column_int64(st, 0);
+    else
+        rc = fail(c, "index", err);
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+yg_rc yg_catalog_integrity(struct yg_catalog *c, void (*fn)(void *ctx, const char *what), void *ctx,
+                           struct yg_err *err) {
+    sqlite3_stmt *st;
+    YG_TRY(prepare(c, "PRAGMA integrity_check(20)", &st, err));
+    int code;
+    while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *what = (const char *)sqlite3_column_text(st, 0);
+        if (what && strcmp(what, "ok") != 0)
+            fn(ctx, what);
+    }
+    yg_rc rc = code == SQLITE_DONE ? YG_OK : fail(c, "integrity check", err);
     (void)sqlite3_finalize(st);
     return rc;
 }

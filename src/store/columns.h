@@ -124,6 +124,9 @@ yg_rc yg_columns_source_init(struct yg_columns_source *s, const struct yg_column
                              const uint32_t *order, uint32_t count, struct yg_err *err) YG_MUST_USE;
 void yg_columns_source_fini(struct yg_columns_source *s);
 
+// Does the order depend on that column?
+bool yg_columns_sort_key(enum yg_track track, yg_str name, enum yg_type type);
+
 int32_t yg_day_of_ns(int64_t ns); // days since 1970, floor
 
 #endif

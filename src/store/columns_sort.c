@@ -117,6 +117,25 @@ static yg_rc trace_ranks(struct yg_columns *cs, struct sort_row *rows, struct yg
     return YG_OK;
 }
 
+bool yg_columns_sort_key(enum yg_track track, yg_str name, enum yg_type type) {
+    if (yg_str_eq_c(name, YG_COL_TIME))
+        return type == YG_T_I64;
+    switch (track) {
+    case YG_TRACK_LOGS:
+    case YG_TRACK_EVENTS:
+    case YG_TRACK_SIGNALS:
+        return type == YG_T_STR &&
+               (yg_str_eq_c(name, YG_COL_SERVICE) || yg_str_eq_c(name, YG_COL_HOST));
+    case YG_TRACK_SPANS:
+    case YG_TRACK_CI:
+        return type == YG_T_ID && yg_str_eq_c(name, YG_COL_TRACE_ID);
+    case YG_TRACK_TRACES:
+    case YG_TRACK_COUNT:
+        break;
+    }
+    return false;
+}
+
 static yg_rc fill_keys(struct yg_columns *cs, struct sort_row *rows, struct yg_err *err) {
     const struct yg_column *time = yg_columns_find(cs, YG_STR(YG_COL_TIME), YG_T_I64);
     for (uint32_t r = 0; r < cs->row_count; r++)

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segment files: names, what is found at open, whole days dropped by age, memory given back.
+// Segment files: names, what is found at open, changes of the lists and of what the catalogue says.
 #include <dirent.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/panic.h"
 #include "store/store_int.h"
-
-#define DAY_NS (INT64_C(86400) * YG_NS_PER_S)
-#define LOADED_MAX 256u // segments whose directory and descriptor are kept open while idle
 
 void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day, uint64_t id,
                         char *out, size_t cap) {
@@ -22,30 +19,73 @@ void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32
 struct load {
     struct yg_store *store;
     struct yg_map known; // file names
+    uint64_t *leftover;  // of a crash: pending or dead
+    uint32_t leftover_count, leftover_cap;
 };
+
+struct yg_segment *yg_store_file_of(struct yg_store *store,
+                                    const struct yg_catalog_segment *entry) {
+    char path[4096];
+    yg_store_file_path(store, entry->track, entry->day, entry->id, path, sizeof(path));
+    struct yg_segment *seg = yg_segment_of_file(path);
+    seg->id = entry->id;
+    seg->track = entry->track;
+    seg->index_id = entry->index_id;
+    seg->day = entry->day;
+    seg->level = entry->level;
+    atomic_store(&seg->deletion, entry->deletion);
+    seg->row_count = entry->rows;
+    seg->bytes = entry->bytes;
+    seg->granule_count = entry->granules;
+    seg->min_time_ns = entry->min_time_ns;
+    seg->max_time_ns = entry->max_time_ns;
+    seg->max_sequence = entry->max_sequence;
+    seg->listed_mono_ns = yg_mono_ns(store->o.clock);
+    seg->damaged = &store->damaged;
+    return seg;
+}
+
+struct yg_catalog_segment yg_store_entry(const struct yg_segment *seg) {
+    return (struct yg_catalog_segment){
+        .id = seg->id,
+        .track = seg->track,
+        .index_id = seg->index_id,
+        .day = seg->day,
+        .level = seg->level,
+        .deletion = atomic_load(&seg->deletion),
+        .rows = seg->row_count,
+        .bytes = seg->bytes,
+        .granules = seg->granule_count,
+        .min_time_ns = seg->min_time_ns,
+        .max_time_ns = seg->max_time_ns,
+        .max_sequence = seg->max_sequence,
+    };
+}
 
 static void add_file(void *ctx, const struct yg_catalog_segment *s) {
     struct load *l = ctx;
     struct yg_store *store = l->store;
-    char path[4096];
-    yg_store_file_path(store, s->track, s->day, s->id, path, sizeof(path));
-    struct yg_segment *seg = yg_segment_of_file(path);
-    seg->id = s->id;
-    seg->track = s->track;
-    seg->day = s->day;
-    seg->row_count = s->rows;
-    seg->bytes = s->bytes;
-    seg->granule_count = s->granules;
-    seg->min_time_ns = s->min_time_ns;
-    seg->max_time_ns = s->max_time_ns;
-    seg->max_sequence = s->max_sequence;
-    seg->damaged = &store->damaged;
+    if (s->id >= store->next_segment_id)
+        store->next_segment_id = s->id + 1;
+    if (s->state != YG_CATALOG_LIVE) {
+        char path[4096];
+        yg_store_file_path(store, s->track, s->day, s->id, path, sizeof(path));
+        (void)unlink(path);
+        YG_GROW(YG_MEM_STORE, l->leftover, l->leftover_count, l->leftover_cap);
+        l->leftover[l->leftover_count++] = s->id;
+        return;
+    }
+    struct yg_segment *seg = yg_store_file_of(store, s);
     struct yg_seg_list *list = &store->files[s->track];
     YG_GROW(YG_MEM_STORE, list->segs, list->count, list->cap);
     list->segs[list->count++] = seg;
-    if (s->id >= store->next_segment_id)
-        store->next_segment_id = s->id + 1;
-    *yg_map_put(&l->known, yg_str_c(strrchr(path, '/') + 1), NULL) = 1;
+    *yg_map_put(&l->known, yg_str_c(strrchr(seg->path, '/') + 1), NULL) = 1;
+}
+
+static void add_index(void *ctx, uint32_t id, const char *name) {
+    struct yg_store *store = ctx;
+    if (id < YG_STORE_INDEXES_MAX && store->indexes[id].name == NULL)
+        store->indexes[id].name = yg_strndup(YG_MEM_STORE, name, strlen(name));
 }
 
 static void add_version(void *ctx, const struct yg_catalog_version *v) {
@@ -101,9 +141,9 @@ static yg_rc check_catalogue(struct yg_store *store, struct yg_err *err) {
                    store->dir_segments, files);
 }
 
-static bool is_old(const struct yg_store *store, enum yg_track track, int32_t day) {
-    int64_t keep_ns = store->o.retention_ns[track];
-    return keep_ns > 0 && day < yg_day_of_ns(yg_now_ns(store->o.clock) - keep_ns);
+static bool is_old(const struct yg_store *store, const struct yg_seg_peek *peek) {
+    int64_t keep_ns = yg_store_keep_ns(store, peek->track, peek->index_id);
+    return keep_ns > 0 && peek->day < yg_day_of_ns(yg_now_ns(store->o.clock) - keep_ns);
 }
 
 // A whole file that no entry names although the log no longer holds its rows: it was published, so
@@ -124,7 +164,7 @@ static yg_rc keep_published(struct yg_store *store, struct yg_map *known, struct
         int n = snprintf(path, sizeof(path), "%s/%s", store->dir_segments, e->d_name);
         if (!yg_str_ends(name, YG_STR(".seg")) || yg_map_get(known, name) || n <= 0 ||
             (size_t)n >= sizeof(path) || yg_segment_peek(path, &peek, &why) != YG_OK ||
-            peek.max_sequence > rows_mark || is_old(store, peek.track, peek.day))
+            peek.max_sequence > rows_mark || is_old(store, &peek))
             continue;
         *yg_map_put(known, name, NULL) = 1;
         kept++;
@@ -174,6 +214,14 @@ yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) {
     if (rc == YG_OK)
         rc = yg_catalog_each_version(store->catalog, add_version, &l, err);
     if (rc == YG_OK)
+        rc = yg_catalog_each_index(store->catalog, add_index, store, err);
+    if (rc == YG_OK)
+        rc = yg_deletions_load(store, err);
+    if (rc == YG_OK && l.leftover_count)
+        rc = yg_catalog_forget(store->catalog, l.leftover, l.leftover_count, err);
+    yg_free(YG_MEM_STORE, l.leftover);
+    gone += l.leftover_count;
+    if (rc == YG_OK)
         rc = load_checkpoint(store, err);
     if (rc == YG_OK)
         rc = keep_published(store, &l.known, err);
@@ -189,122 +237,90 @@ yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) {
     return rc;
 }
 
-// ------------------------------------------------------------ retention
+// ------------------------------------------------------------ changes
 
-// Takes the track's segments of days before `day` off the list; the files go with their last user.
-static void drop_days(struct yg_store *store, enum yg_track track, int32_t day) {
+static bool take_off(struct yg_seg_list *list, const struct yg_segment *seg) {
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->segs[i] == seg) {
+            memmove(&list->segs[i], &list->segs[i + 1],
+                    sizeof(struct yg_segment *) * (list->count - i - 1));
+            list->count--;
+            return true;
+        }
+    return false;
+}
+
+void yg_store_replace(struct yg_store *store, struct yg_segment *const *gone, uint32_t count,
+                      struct yg_segment *add) {
+    struct yg_merging *g = &store->merging;
+    enum yg_track track = gone[0]->track;
     struct yg_seg_list *list = &store->files[track];
-    struct yg_segment *gone = NULL;
-    for (;;) {
-        pthread_mutex_lock(&store->lists_lock);
-        gone = NULL;
-        for (uint32_t i = 0; i < list->count && gone == NULL; i++)
-            if (list->segs[i]->day < day) {
-                gone = list->segs[i];
-                memmove(&list->segs[i], &list->segs[i + 1],
-                        sizeof(struct yg_segment *) * (list->count - i - 1));
-                list->count--;
-            }
-        pthread_mutex_unlock(&store->lists_lock);
-        if (gone == NULL)
-            return;
-        gone->unlink_at_end = true;
-        yg_segment_unref(gone);
-    }
-}
-
-static bool has_days_before(struct yg_store *store, enum yg_track track, int32_t day) {
-    bool has = false;
     pthread_mutex_lock(&store->lists_lock);
-    for (uint32_t i = 0; i < store->files[track].count && !has; i++)
-        has = store->files[track].segs[i]->day < day;
-    pthread_mutex_unlock(&store->lists_lock);
-    return has;
-}
-
-static void forget_versions(struct yg_store *store, int32_t day) {
-    struct yg_trace_versions kept = {0};
-    pthread_mutex_lock(&store->lists_lock);
-    for (uint32_t i = 0; i < store->versions.cap; i++) {
-        const struct yg_trace_version *v = &store->versions.slots[i];
-        if (v->version && v->day >= day)
-            yg_trace_versions_set(&kept, v->id, v->version, v->day, v->saved);
+    for (uint32_t i = 0; i < count; i++) {
+        bool found = take_off(list, gone[i]);
+        YG_ASSERT(found);
     }
-    yg_free(YG_MEM_TRACES, store->versions.slots);
-    store->versions = kept;
-    pthread_mutex_unlock(&store->lists_lock);
-}
-
-static void retain_track(struct yg_store *store, enum yg_track track) {
-    int64_t keep_ns = store->o.retention_ns[track];
-    int32_t day = yg_day_of_ns(yg_now_ns(store->o.clock) - keep_ns);
-    struct yg_err err = {0};
-    if (keep_ns <= 0 || !has_days_before(store, track, day))
-        return;
-    if (yg_catalog_drop_days(store->catalog, track, day, &err) != YG_OK) {
-        yg_log(YG_LOG_WARN, "store", "retention put off", YG_KV_C("why", err.text));
-        return;
+    if (add) {
+        YG_GROW(YG_MEM_STORE, list->segs, list->count, list->cap);
+        list->segs[list->count++] = yg_segment_ref(add);
     }
-    drop_days(store, track, day);
     if (track == YG_TRACK_TRACES)
-        forget_versions(store, day);
-}
-
-// Idle segments beyond a number give their directory back, the longest unused first.
-static void unload_idle(struct yg_store *store) {
-    for (;;) {
-        uint32_t loaded = 0;
-        struct yg_segment *oldest = NULL;
-        pthread_mutex_lock(&store->lists_lock);
-        for (int t = 0; t < YG_TRACK_COUNT; t++)
-            for (uint32_t i = 0; i < store->files[t].count; i++) {
-                struct yg_segment *seg = store->files[t].segs[i];
-                if (!seg->loaded || atomic_load(&seg->users) > 0)
-                    continue;
-                loaded++;
-                if (oldest == NULL ||
-                    atomic_load(&seg->used_mono_ns) < atomic_load(&oldest->used_mono_ns))
-                    oldest = seg;
-            }
-        if (loaded > LOADED_MAX && oldest)
-            (void)yg_segment_ref(oldest);
-        pthread_mutex_unlock(&store->lists_lock);
-        if (loaded <= LOADED_MAX || oldest == NULL)
-            return;
-        bool idle = yg_segment_unload(oldest);
-        yg_segment_unref(oldest);
-        if (!idle)
-            return;
+        atomic_fetch_add(&store->traces_epoch, 1);
+    pthread_mutex_unlock(&store->lists_lock);
+    for (uint32_t i = 0; i < count; i++) {
+        YG_GROW(YG_MEM_STORE, g->dead, g->dead_count, g->dead_cap);
+        g->dead[g->dead_count++] = gone[i]->id;
+        gone[i]->unlink_at_end = true;
+        yg_segment_unref(gone[i]); // the list's reference
     }
 }
 
-void yg_store_retain(struct yg_store *store) {
-    if (pthread_mutex_trylock(&store->flush_lock) == 0) { // else the next time will do
-        for (int t = 0; t < YG_TRACK_COUNT; t++)
-            retain_track(store, (enum yg_track)t);
-        pthread_mutex_unlock(&store->flush_lock);
+struct burial {
+    struct yg_store *store;
+    uint64_t *gone;
+    uint32_t count;
+};
+
+static void look_for_file(void *ctx, const struct yg_catalog_segment *s) {
+    struct burial *b = ctx;
+    const struct yg_merging *g = &b->store->merging;
+    bool ours = false;
+    for (uint32_t i = 0; i < g->dead_count && !ours; i++)
+        ours = g->dead[i] == s->id;
+    if (!ours || s->state != YG_CATALOG_DEAD)
+        return;
+    char path[4096];
+    yg_store_file_path(b->store, s->track, s->day, s->id, path, sizeof(path));
+    if (access(path, F_OK) != 0)
+        b->gone[b->count++] = s->id;
+}
+
+static void forget_dead(struct yg_merging *g, const uint64_t *gone, uint32_t count) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->dead_count; i++) {
+        bool is_gone = false;
+        for (uint32_t k = 0; k < count && !is_gone; k++)
+            is_gone = gone[k] == g->dead[i];
+        if (!is_gone)
+            g->dead[kept++] = g->dead[i];
     }
-    yg_mstore_retain(store->mstore); // beside the strand: it may wait for a flush
-    unload_idle(store);
+    g->dead_count = kept;
 }
 
-int64_t yg_store_disk_reserve(int64_t total_bytes, double ratio) {
-    int64_t share = (int64_t)((double)total_bytes * ratio);
-    int64_t logs = 2 * (int64_t)YG_WAL_FILE_BYTES; // on a small disk two log files are more
-    if (logs > total_bytes / 4)
-        logs = total_bytes / 4;
-    return share > logs ? share : logs;
-}
-
-void yg_store_check_disk(struct yg_store *store) {
-    int64_t free_bytes, total_bytes;
+void yg_store_bury(struct yg_store *store) {
+    struct yg_merging *g = &store->merging;
+    struct burial b = {.store = store};
     struct yg_err err = {0};
-    if (yg_file_free_bytes(store->dir, &free_bytes, &total_bytes, &err) != YG_OK)
-        return; // what cannot be asked does not stop intake
-    bool full = free_bytes < yg_store_disk_reserve(total_bytes, store->o.disk_reserve_ratio);
-    bool was = atomic_exchange(&store->disk_full, full);
-    if (full != was)
-        yg_log(full ? YG_LOG_ERROR : YG_LOG_INFO, "store",
-               full ? "disk is full: intake waits" : "disk has room again: intake goes on",
-               YG_KV_INT("free_bytes", free_bytes));
+    uint64_t damaged;
+    if (g->dead_count == 0)
+        return;
+    b.gone = yg_alloc(YG_MEM_STORE, sizeof(*b.gone) * g->dead_count);
+    yg_rc rc = yg_catalog_each_segment(store->catalog, look_for_file, &b, &damaged, &err);
+    if (rc == YG_OK && b.count)
+        rc = yg_catalog_forget(store->catalog, b.gone, b.count, &err);
+    if (rc == YG_OK)
+        forget_dead(g, b.gone, b.count);
+    else
+        yg_log(YG_LOG_DEBUG, "store", "dead files stay named for now", YG_KV_C("why", err.text));
+    yg_free(YG_MEM_STORE, b.gone);
 }

@@ -140,7 +140,7 @@ static yg_rc write_file(struct flush *f, const struct yg_columns *cs, const uint
                         const struct yg_columns_run *run, struct yg_err *err) {
     struct yg_store *store = f->store;
     char temp[4096], path[4096];
-    uint64_t id = store->next_segment_id++;
+    uint64_t id = atomic_fetch_add(&store->next_segment_id, 1);
     (void)snprintf(temp, sizeof(temp), "%s/%016llx.seg", store->dir_tmp, (unsigned long long)id);
     yg_store_file_path(store, cs->track, run->day, id, path, sizeof(path));
     struct yg_seg_summary sum;
@@ -153,19 +153,8 @@ static yg_rc write_file(struct flush *f, const struct yg_columns *cs, const uint
     }
     YG_GROW(YG_MEM_STORE, f->segments, f->count, f->cap);
     YG_GROW(YG_MEM_STORE, f->files, f->count, f->file_cap);
-    struct yg_segment *seg = yg_segment_of_file(path);
-    seg->id = id;
-    seg->track = cs->track;
-    seg->day = run->day;
-    seg->row_count = sum.row_count;
-    seg->bytes = sum.bytes;
-    seg->granule_count = sum.granule_count;
-    seg->min_time_ns = sum.min_time_ns;
-    seg->max_time_ns = sum.max_time_ns;
-    seg->max_sequence = f->low_water;
-    seg->damaged = &store->damaged;
-    f->files[f->count] = seg;
-    f->segments[f->count++] = (struct yg_catalog_segment){
+    struct yg_catalog_segment *entry = &f->segments[f->count];
+    *entry = (struct yg_catalog_segment){
         .id = id,
         .track = cs->track,
         .day = run->day,
@@ -176,7 +165,11 @@ static yg_rc write_file(struct flush *f, const struct yg_columns *cs, const uint
         .min_time_ns = sum.min_time_ns,
         .max_time_ns = sum.max_time_ns,
         .max_sequence = f->low_water,
+        .deletion = store->settled[cs->track],
     };
+    f->files[f->count++] = yg_store_file_of(store, entry);
+    atomic_fetch_add(&store->rows_flushed, sum.row_count);
+    atomic_fetch_add(&store->bytes_flushed, sum.bytes);
     return YG_OK;
 }
 
@@ -260,7 +253,8 @@ static yg_rc write_checkpoint(struct flush *f, struct yg_err *err) {
         return YG_OK;
     char path[4096];
     (void)snprintf(f->checkpoint, sizeof(f->checkpoint), "open-traces-%llu.%llu",
-                   (unsigned long long)f->low_water, (unsigned long long)store->next_segment_id++);
+                   (unsigned long long)f->low_water,
+                   (unsigned long long)atomic_fetch_add(&store->next_segment_id, 1));
     (void)snprintf(path, sizeof(path), "%s/%s", store->dir_segments, f->checkpoint);
     return yg_file_replace(path, yg_buf_str(&all), err);
 }
@@ -350,6 +344,10 @@ static yg_rc flush_steps(struct flush *f, struct yg_err *err) {
     if (collect(f) == 0 && f->low_water == store->flushed &&
         yg_mstore_head_bytes(store->mstore) == 0)
         return YG_OK;
+    pthread_mutex_lock(&store->lists_lock);
+    for (int t = 0; t < YG_TRACK_COUNT; t++)
+        store->settled[t] = yg_deletions_settled(store, (enum yg_track)t);
+    pthread_mutex_unlock(&store->lists_lock);
     for (int t = 0; t < YG_TRACK_COUNT; t++)
         YG_TRY(write_track(f, (enum yg_track)t, err));
     YG_TRY(write_checkpoint(f, err));
@@ -394,9 +392,10 @@ yg_rc yg_store_flush(struct yg_store *store, struct yg_err *err) {
 
 // ------------------------------------------------------------ in the background
 
-static void flush_job(void *arg) {
-    struct yg_store *store = arg;
+void yg_store_flush_waiting(struct yg_store *store) {
     struct yg_err err = {0};
+    if (!atomic_exchange(&store->flush_wanted, false))
+        return;
     if (yg_store_flush(store, &err) != YG_OK) {
         store->flush_failed_mono_ns = yg_mono_ns(store->o.clock);
         if (err.rc == YG_ENOMEM) // smaller files next time
@@ -406,7 +405,12 @@ static void flush_job(void *arg) {
         store->flush_failed_mono_ns = 0;
     }
     atomic_store(&store->flushing, false);
-    yg_event_set(&store->flush_idle);
+}
+
+static void flush_job(void *arg) {
+    struct yg_store *store = arg;
+    yg_store_flush_waiting(store);
+    atomic_fetch_sub(&store->jobs, 1);
 }
 
 void yg_store_flush_if_due(struct yg_store *store) {
@@ -423,9 +427,11 @@ void yg_store_flush_if_due(struct yg_store *store) {
         (store->flush_failed_mono_ns && now - store->flush_failed_mono_ns < RETRY_NS))
         return;
     atomic_store(&store->flushing, true);
-    yg_event_reset(&store->flush_idle);
+    atomic_store(&store->flush_wanted, true);
+    atomic_fetch_add(&store->jobs, 1);
     if (yg_pool_submit(store->o.pool, YG_LANE_BACKGROUND, flush_job, store, NULL) != YG_OK) {
-        atomic_store(&store->flushing, false);
-        yg_event_set(&store->flush_idle);
+        atomic_fetch_sub(&store->jobs, 1);
+        if (atomic_exchange(&store->flush_wanted, false)) // else a merge has begun it
+            atomic_store(&store->flushing, false);
     }
 }

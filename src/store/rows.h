@@ -19,6 +19,8 @@ struct yg_segment_info {
     int64_t min_time_ns;
     int64_t max_time_ns;
     bool in_memory;
+    uint64_t hidden; // newest deletion that hides rows of it; 0 = none. What was computed from the
+                     // segment holds for this (id, hidden) only
 };
 
 // Pins every segment of the track that overlaps the range; fresh = seal the builders first (≤ 5

@@ -31,7 +31,7 @@ struct yg_seg_header {
     uint8_t track;
     uint8_t flags; // YG_SEG_F_*
     int32_t day;
-    uint32_t reserved0;
+    uint32_t index_id; // 0 = main; names in the catalogue
     uint64_t segment_id;
     char writer[24];       // build, zero padded
     uint64_t max_sequence; // files: every WAL frame up to it was in files with this one
@@ -181,6 +181,7 @@ struct yg_seg_writer;
 struct yg_seg_writer_options {
     enum yg_track track;
     int32_t day;
+    uint32_t index_id; // 0 = main
     uint64_t segment_id;
     uint64_t max_sequence;
     bool plain; // memory segment: no compression
@@ -289,6 +290,11 @@ struct yg_segment {
     bool plain;
     uint32_t shard;
     bool cut;                  // stands before a flush's cut: goes to files next
+    uint32_t index_id;         // 0 = main
+    uint32_t level;            // 1: written by a flush, 2 and 3: by merges
+    _Atomic uint64_t deletion; // deletions up to this number were applied to its rows
+    _Atomic bool keep_out;     // a merge found it damaged: it stays as it is
+    int64_t listed_mono_ns;    // since when the store lists it; 0: since the start
     _Atomic uint64_t *damaged; // counts damaged chunks; may be NULL
     bool unlink_at_end;        // dead file: removed with the last reference
 };
@@ -305,9 +311,15 @@ yg_rc yg_segment_load(struct yg_segment *seg, struct yg_err *err) YG_MUST_USE;
 // Header and footer of a file that is not opened as a segment. max_sequence: of the WAL frames that
 // it answers for.
 struct yg_seg_peek {
+    uint64_t id;
     enum yg_track track;
+    uint32_t index_id;
     int32_t day;
     uint64_t max_sequence;
+    uint64_t bytes;
+    uint64_t row_count;
+    int64_t min_time_ns;
+    int64_t max_time_ns;
 };
 yg_rc yg_segment_peek(const char *path, struct yg_seg_peek *ret_peek,
                       struct yg_err *err) YG_MUST_USE;

@@ -95,6 +95,7 @@ static yg_rc read_at(struct yg_segment *seg, uint64_t at, void *out, size_t len,
 struct facts {
     uint64_t id;
     enum yg_track track;
+    uint32_t index_id;
     int32_t day;
     uint64_t bytes;
     uint64_t max_sequence;
@@ -116,6 +117,7 @@ static yg_rc check_header(struct yg_segment *seg, struct facts *facts, struct yg
     seg->version = head.version;
     seg->plain = (head.flags & YG_SEG_F_PLAIN) != 0;
     facts->track = (enum yg_track)head.track;
+    facts->index_id = head.index_id;
     facts->day = head.day;
     facts->id = head.segment_id;
     facts->max_sequence = head.max_sequence;
@@ -234,6 +236,7 @@ static yg_rc load_directory(struct yg_segment *seg, const struct yg_seg_footer *
 static void take_facts(struct yg_segment *seg, const struct facts *facts) {
     seg->id = facts->id;
     seg->track = facts->track;
+    seg->index_id = facts->index_id;
     seg->day = facts->day;
     seg->bytes = facts->bytes;
     seg->row_count = facts->foot.row_count;
@@ -276,7 +279,17 @@ yg_rc yg_segment_peek(const char *path, struct yg_seg_peek *ret_peek, struct yg_
     if (rc == YG_OK)
         rc = check_footer(seg, &facts, err);
     if (rc == YG_OK)
-        *ret_peek = (struct yg_seg_peek){facts.track, facts.day, facts.max_sequence};
+        *ret_peek = (struct yg_seg_peek){
+            .id = facts.id,
+            .track = facts.track,
+            .index_id = facts.index_id,
+            .day = facts.day,
+            .max_sequence = facts.max_sequence,
+            .bytes = facts.bytes,
+            .row_count = facts.foot.row_count,
+            .min_time_ns = facts.foot.min_time_ns,
+            .max_time_ns = facts.foot.max_time_ns,
+        };
     yg_segment_unref(seg);
     return rc;
 }

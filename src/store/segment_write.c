@@ -37,6 +37,7 @@ struct yg_seg_writer *yg_seg_writer_create(const struct yg_seg_writer_options *o
         .magic = {'Y', 'G', 'S', 'G'},
         .version = YG_SEG_VERSION,
         .track = (uint8_t)options->track,
+        .index_id = options->index_id,
         .flags = options->plain ? YG_SEG_F_PLAIN : 0,
         .day = options->day,
         .segment_id = options->segment_id,

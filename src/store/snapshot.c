@@ -26,6 +26,8 @@ struct yg_snapshot {
     struct yg_segment **segs;
     struct reading *reading; // per segment: its directory is in use by this snapshot
     uint32_t count;
+    struct yg_deletion **deletions; // open ones of the track: their rows are not live
+    uint32_t deletion_count;
     // traces track
     uint32_t provisional;           // index of the open traces' segment, or PROVISIONAL_PART
     struct yg_trace_versions masks; // id → rows below this version are not live
@@ -199,6 +201,8 @@ yg_rc yg_snapshot_open(struct yg_store *store, enum yg_track track, struct yg_ti
         yg_snapshot_close(snap);
         return rc;
     }
+    // Before the lists: a file may be written anew in between, but not a deletion be missed.
+    snap->deletion_count = yg_deletions_open(store, track, &snap->deletions);
     pthread_mutex_lock(&store->lists_lock);
     pin_list(snap, &cap, &store->memory[track], range);
     pin_list(snap, &cap, &store->files[track], range);
@@ -228,6 +232,9 @@ void yg_snapshot_close(struct yg_snapshot *snap) {
         }
         yg_segment_unref(snap->segs[i]);
     }
+    for (uint32_t i = 0; i < snap->deletion_count; i++)
+        yg_deletion_unref(snap->deletions[i]);
+    yg_free(YG_MEM_STORE, snap->deletions);
     yg_free(YG_MEM_QUERY, snap->segs);
     yg_free(YG_MEM_QUERY, snap->reading);
     yg_free(YG_MEM_TRACES, snap->masks.slots);
@@ -277,6 +284,9 @@ void yg_snapshot_segment(const struct yg_snapshot *snap, uint32_t idx,
         .max_time_ns = seg->max_time_ns,
         .in_memory = seg->in_memory,
     };
+    for (uint32_t i = 0; i < snap->deletion_count; i++)
+        if (yg_deletion_concerns(snap->deletions[i], seg))
+            ret_info->hidden = snap->deletions[i]->id;
 }
 
 void yg_snapshot_granule_range(const struct yg_snapshot *snap, uint32_t segment, uint32_t granule,
@@ -297,31 +307,6 @@ void yg_snapshot_granule_range(const struct yg_snapshot *snap, uint32_t segment,
     *ret_max_ns = g->max_time_ns;
 }
 
-// Rows of a traces block that a newer version (or an open trace) has taken the place of.
-static yg_rc mask_block(const struct yg_snapshot *snap, struct yg_block *b, struct yg_err *err) {
-    const struct yg_vec *ids[YG_TYPE_COUNT], *versions[YG_TYPE_COUNT];
-    uint32_t id_count, version_count;
-    YG_TRY(b->ops->columns(b, YG_STR(YG_COL_TRACE_ID), ids, &id_count, err));
-    YG_TRY(b->ops->columns(b, YG_STR(YG_COL_VERSION), versions, &version_count, err));
-    if (id_count != 1 || ids[0]->type != YG_T_ID || version_count != 1)
-        return YG_OK;
-    uint64_t *live = NULL;
-    for (uint32_t r = 0; r < b->row_count; r++) {
-        uint64_t newest = yg_trace_versions_get(&snap->masks, ids[0]->ids[r]);
-        if (newest <= (uint64_t)versions[0]->i64[r])
-            continue;
-        if (live == NULL) {
-            live = YG_NEW_N(b->arena, uint64_t, YG_BITS_WORDS(b->row_count));
-            if (live == NULL)
-                return yg_fail(err, YG_ENOMEM, "the query's memory is used up");
-            yg_bits_fill(live, b->row_count);
-        }
-        yg_bits_clear(live, r);
-    }
-    b->live = live;
-    return YG_OK;
-}
-
 yg_rc yg_snapshot_block(struct yg_snapshot *snap, uint32_t segment, uint32_t granule,
                         struct yg_arena *arena, struct yg_block **ret_block, struct yg_err *err) {
     YG_TRY(load(snap, segment, err));
@@ -331,11 +316,14 @@ yg_rc yg_snapshot_block(struct yg_snapshot *snap, uint32_t segment, uint32_t gra
     struct yg_block *block;
     YG_TRY(yg_segment_block(snap->segs[segment], granule, arena, &block, err));
     if (snap->track == YG_TRACK_TRACES && segment != snap->provisional && snap->masks.len > 0) {
-        yg_rc rc = mask_block(snap, block, err);
+        yg_rc rc = yg_trace_versions_mask(&snap->masks, block, err);
         if (rc == YG_ECORRUPT)
             atomic_fetch_add_explicit(&snap->store->damaged, 1, memory_order_relaxed);
         YG_TRY(rc);
     }
+    if (snap->deletion_count > 0)
+        YG_TRY(yg_deletions_mask(snap->deletions, snap->deletion_count, snap->segs[segment], block,
+                                 err));
     *ret_block = block;
     return YG_OK;
 }

@@ -4,6 +4,7 @@
 // A row's way: append encodes the batch on the caller's thread and queues it for the WAL; the WAL
 // thread writes and syncs, hands it to its shards' strands, then acknowledges it. So a snapshot
 // that is opened after the acknowledgement and seals the builders sees the row.
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -17,8 +18,8 @@
 #define ROWS_SHARE_NUM 5
 #define ROWS_SHARE_DEN 8
 #define TICK_MS 100
-#define DISK_TICKS 10  // free room of the disk is looked at every second
-#define SLOW_TICKS 100 // retention and expiry every 10 s
+#define SECOND_TICKS 10 // free room of the disk and merges are looked for every second
+#define SLOW_TICKS 100  // retention and expiry every 10 s
 // Columns over a frame of so many bytes take at most factor × bytes + spare.
 #define PAYLOAD_FACTOR 32u
 #define PAYLOAD_SPARE_BYTES (16u << 20)
@@ -206,8 +207,10 @@ static void tick(struct yg_store *store, uint64_t count) {
         yg_strand_call(store->shards[s].strand, tick_shard, &job);
     }
     yg_store_flush_if_due(store);
-    if (count % DISK_TICKS == 0)
+    if (count % SECOND_TICKS == 0) {
         yg_store_check_disk(store);
+        yg_store_merge_if_due(store);
+    }
     if (count % SLOW_TICKS == 0) {
         yg_store_retain(store);
         yg_resend_expire(&store->resend, yg_now_ns(store->o.clock));
@@ -441,13 +444,17 @@ static void store_free(struct yg_store *store) {
     yg_catalog_close(store->catalog);
     yg_resend_fini(&store->resend);
     yg_free(YG_MEM_TRACES, store->versions.slots);
+    yg_deletions_free(&store->deletions);
+    yg_free(YG_MEM_STORE, store->merging.dead);
+    for (uint32_t i = 0; i < YG_STORE_INDEXES_MAX; i++)
+        yg_free(YG_MEM_STORE, store->indexes[i].name);
     yg_event_fini(&store->stop);
-    yg_event_fini(&store->flush_idle);
     pthread_mutex_destroy(&store->dispatch_lock);
     pthread_mutex_destroy(&store->lists_lock);
     pthread_mutex_destroy(&store->flush_lock);
     yg_store_detach(store);
     pthread_mutex_destroy(&store->attach_lock);
+    pthread_mutex_destroy(&store->merging.lock);
     char *const paths[] = {store->dir,     store->dir_wal,     store->dir_segments,
                            store->dir_tmp, store->dir_metrics, store->dir_damaged};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
@@ -466,10 +473,9 @@ yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **re
     pthread_mutex_init(&store->attach_lock, NULL);
     pthread_mutex_init(&store->flush_lock, NULL);
     yg_event_init(&store->stop);
-    yg_event_init(&store->flush_idle);
-    yg_event_set(&store->flush_idle);
     yg_resend_init(&store->resend);
     defaults(store, options);
+    yg_store_merge_init(store);
     yg_rc rc = open_parts(store, err);
     if (rc != YG_OK) {
         store_free(store);
@@ -488,7 +494,10 @@ void yg_store_close(struct yg_store *store) {
     yg_event_set(&store->stop);
     yg_thread_join(&store->clock_thread);
     struct yg_err err = {0};
-    yg_event_wait(&store->flush_idle);
+    atomic_store(&store->merging.stop, true);
+    const struct timespec ms = {.tv_nsec = 1000000};
+    while (atomic_load(&store->jobs) > 0) // a merge ends at its next column
+        (void)nanosleep(&ms, NULL);
     yg_wal_stop(store->wal); // what is queued is written and acknowledged
     bool clean = yg_store_flush(store, &err) == YG_OK;
     if (!clean)
@@ -516,7 +525,22 @@ void yg_store_status(struct yg_store *store, struct yg_store_status *ret_status)
         s.last_row_received_ns[t] =
             atomic_load_explicit(&store->last_row_ns[t], memory_order_relaxed);
     }
+    for (uint32_t i = 0; i < store->deletions.count; i++)
+        s.deletions_open += !atomic_load(&store->deletions.items[i]->done);
     pthread_mutex_unlock(&store->lists_lock);
+    const struct yg_merging *g = &store->merging;
+    s.rows_flushed = atomic_load(&store->rows_flushed);
+    s.bytes_flushed = atomic_load(&store->bytes_flushed);
+    s.rows_merged = atomic_load(&g->rows_merged);
+    s.bytes_merged = atomic_load(&g->bytes_merged);
+    s.rows_rewritten = atomic_load(&g->rows_rewritten);
+    s.bytes_rewritten = atomic_load(&g->bytes_rewritten);
+    s.rows_dropped = atomic_load(&g->rows_dropped);
+    s.merges = atomic_load(&g->merges);
+    s.merge_failures = atomic_load(&g->failures);
+    s.merge_cpu_ns = atomic_load(&g->cpu_ns);
+    s.merge_waits_for_disk = atomic_load(&g->waits_for_disk);
+    s.segments_kept_out = atomic_load(&g->kept_out);
     s.bytes_files += yg_mstore_file_bytes(store->mstore);
     s.wal_bytes = yg_wal_file_bytes(store->wal);
     s.wal_queue_bytes = yg_wal_queue_bytes(store->wal);

@@ -33,7 +33,12 @@ struct yg_store_options {
     int64_t trace_idle_ms;                // 0 = 60,000: an open trace without new spans closes
     int64_t retention_ns[YG_TRACK_COUNT]; // 0 = for ever
     int64_t retention_metrics_ns;
-    double disk_reserve_ratio; // 0 = 0.02: intake answers EBUSY when less of the disk is free
+    uint64_t retention_bytes; // segment and metric files together; 0 = no limit
+    uint32_t
+        merge_fan_in; // files of a day that a merge waits for; 0 = 8; 1: no merges by themselves
+    int64_t merge_quiet_ms;     // a day that is over is put together after so long; 0 = an hour
+    uint32_t merge_stripe_rows; // 0 = 524,288
+    double disk_reserve_ratio;  // 0 = 0.02: intake answers EBUSY when less of the disk is free
 };
 
 // Opens the directory: catalogue, then WAL replay. ECORRUPT only when nothing can be served.
@@ -64,6 +69,35 @@ bool yg_store_resend_seen(struct yg_store *store, yg_str digest16);
 // The answer to the body of this digest reached its sender: an equal body from now on is a new one.
 void yg_store_resend_delivered(struct yg_store *store, yg_str digest16);
 
+// ------------------------------------------------------------ retention and deletion
+
+// Rows of an index of the logs track are kept as long as this from now on; 0 = as the track's.
+// Names of at most 100 bytes; the index need not hold rows yet. Any thread.
+yg_rc yg_store_index_retention(struct yg_store *store, yg_str index, int64_t keep_ns,
+                               struct yg_err *err) YG_MUST_USE;
+
+// Deletes the rows of a track in the range that match a search (query-languages §2; "" or "*": all)
+// and that were acknowledged before the call. They are hidden from every snapshot opened
+// afterwards; the background lane then writes the files anew without them. The order survives a
+// crash. Traces track: rows of traces that are still open stay. EINPUT: the search does not parse;
+// EBUSY: 64 deletions are under way. May wait for a flush; a worker's thread.
+yg_rc yg_store_delete(struct yg_store *store, enum yg_track track, struct yg_time_range range,
+                      yg_str query, uint64_t *ret_id, struct yg_err *err) YG_MUST_USE;
+struct yg_deletion_info {
+    uint64_t id;
+    enum yg_track track;
+    struct yg_time_range range;
+    int64_t created_ns;
+    const char *query;
+    uint64_t rows_removed;     // taken out of files so far
+    uint32_t segments_left;    // files that may still hold rows of it
+    uint32_t segments_damaged; // of these: cannot be written anew; their rows stay hidden
+    bool done;
+};
+// Calls fn for every deletion, newest first; what it gets is borrowed for the call. Any thread.
+void yg_store_deletions(struct yg_store *store,
+                        void (*fn)(void *ctx, const struct yg_deletion_info *info), void *ctx);
+
 // What main, /health and yagura's own metrics show.
 struct yg_store_status {
     uint64_t rows[YG_TRACK_COUNT]; // stored and readable now
@@ -74,6 +108,17 @@ struct yg_store_status {
     uint32_t open_traces;
     uint32_t series;
     uint64_t damaged_chunks; // skipped so far
+    // Rows and bytes that flushes and merges wrote to segment files since the start: together at
+    // most three times a row. Rewrites for a deletion count apart.
+    uint64_t rows_flushed, bytes_flushed;
+    uint64_t rows_merged, bytes_merged;
+    uint64_t rows_rewritten, bytes_rewritten;
+    uint64_t rows_dropped; // superseded or deleted, left out by these
+    uint32_t merges, merge_failures;
+    int64_t merge_cpu_ns;
+    bool merge_waits_for_disk;
+    uint32_t segments_kept_out; // damaged files that merges leave alone
+    uint32_t deletions_open;
     bool disk_full;
     int64_t last_row_received_ns[YG_TRACK_COUNT];
     int64_t last_point_received_ns;

@@ -3,7 +3,8 @@
 //
 // Locks, in the order in which they may be taken: dispatch_lock · lists_lock · resend.lock (each
 // short; no I/O and no callback under them). flush_lock is held for a whole flush and is taken
-// first; only flushes, retention and close take it.
+// before them; flushes, retention, deletions and the end of a merge take it. merging.lock is held
+// for a whole merge and comes first of all.
 #ifndef YG_STORE_INT_H
 #define YG_STORE_INT_H
 
@@ -91,6 +92,47 @@ struct yg_trace_versions {
     uint32_t cap, len;
 };
 
+// A request to delete rows. Immutable but for the atomics.
+struct yg_deletion {
+    _Atomic uint32_t refs;
+    uint64_t id;
+    enum yg_track track;
+    struct yg_time_range range; // to_ns excluded
+    uint64_t sequence; // rows of later frames are not concerned; traces: files from this id on
+    int64_t created_ns;
+    char *query;
+    struct yg_arena *arena;
+    struct yg_node *tree; // NULL: every row of the range
+    _Atomic uint64_t rows;
+    _Atomic bool done;
+};
+struct yg_deletions { // in order of their ids
+    struct yg_deletion **items;
+    uint32_t count, cap;
+};
+
+// What merges have done, and are told.
+struct yg_merging {
+    pthread_mutex_t lock;           // held for a whole merge; before flush_lock
+    _Atomic bool queued;            // a job is queued or running
+    _Atomic bool stop;              // the store closes
+    _Atomic int64_t failed_mono_ns; // 0 = the last one went well
+    uint32_t rows_max;              // of a merge that decodes; halved when memory ran out
+    uint32_t stripe_rows;           // halved when a column was too wide
+    uint64_t *dead;                 // files that go with their last reader
+    uint32_t dead_count, dead_cap;  // under flush_lock
+    _Atomic uint64_t rows_merged, bytes_merged, rows_rewritten, bytes_rewritten, rows_dropped;
+    _Atomic uint32_t merges, failures, kept_out;
+    _Atomic int64_t cpu_ns;
+    _Atomic bool waits_for_disk;
+};
+
+#define YG_STORE_INDEXES_MAX 64u
+struct yg_store_index {
+    char *name;
+    int64_t keep_ns; // 0 = as the track
+};
+
 #define YG_STORE_MAGIC 0x57023e11u
 struct yg_store {
     uint32_t magic;
@@ -115,11 +157,17 @@ struct yg_store {
     struct yg_resend resend;
 
     pthread_mutex_t flush_lock;
-    _Atomic bool flushing;      // one is queued or running
-    struct yg_event flush_idle; // set while `flushing` is false
+    _Atomic bool flushing;     // one is wanted or running
+    _Atomic bool flush_wanted; // nobody has begun it
+    _Atomic uint32_t jobs;     // queued or running in the background lane
     uint64_t metrics_flushed;
-    uint64_t next_segment_id;
-    char checkpoint[64]; // name of the file of open traces, or ""
+    _Atomic uint64_t next_segment_id;
+    _Atomic uint64_t rows_flushed, bytes_flushed;
+    uint64_t settled[YG_TRACK_COUNT]; // of the flush that runs: deletions that it need not apply
+    struct yg_merging merging;
+    struct yg_deletions deletions;                       // under lists_lock
+    struct yg_store_index indexes[YG_STORE_INDEXES_MAX]; // under lists_lock; 0 is main
+    char checkpoint[64];                                 // name of the file of open traces, or ""
     int64_t flush_failed_mono_ns;
     uint64_t flush_group_bytes; // memory segments joined into one file; halved when memory ran out
     uint64_t flushed;           // everything up to this number is in files
@@ -191,8 +239,48 @@ yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) YG_MUST_US
 void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day, uint64_t id,
                         char *out, size_t cap);
 void yg_store_flush_if_due(struct yg_store *store);
+// Runs the flush that waits for a worker, if there is one: a merge has the worker.
+void yg_store_flush_waiting(struct yg_store *store);
+// What the catalogue says of a listed file.
+struct yg_catalog_segment yg_store_entry(const struct yg_segment *seg);
+// A file that the store has just written.
+struct yg_segment *yg_store_file_of(struct yg_store *store, const struct yg_catalog_segment *entry);
+// In one step: the files go from the lists (and from the disk with their last reader), `add` comes
+// (may be NULL). The catalogue says so already. Under flush_lock.
+void yg_store_replace(struct yg_store *store, struct yg_segment *const *gone, uint32_t count,
+                      struct yg_segment *add);
+// Dead files whose last reader is gone are forgotten by the catalogue; under flush_lock.
+void yg_store_bury(struct yg_store *store);
+
+// merge.c
+void yg_store_merge_init(struct yg_store *store);
+void yg_store_merge_if_due(struct yg_store *store);
+// Runs merges until none is due; `over`: as if every day were over and quiet. For tests and tools.
+yg_rc yg_store_merge_now(struct yg_store *store, bool over, struct yg_err *err) YG_MUST_USE;
+
+// deletion.c
+void yg_deletion_unref(struct yg_deletion *d);
+// The open ones of a track, referenced; count of them. *ret_items: yg_free (YG_MEM_STORE).
+uint32_t yg_deletions_open(struct yg_store *store, enum yg_track track,
+                           struct yg_deletion ***ret_items);
+// May the segment hold rows of it?
+bool yg_deletion_concerns(const struct yg_deletion *d, const struct yg_segment *seg);
+// Takes the rows of the deletions off the block's live rows.
+yg_rc yg_deletions_mask(struct yg_deletion *const *items, uint32_t count,
+                        const struct yg_segment *seg, struct yg_block *b,
+                        struct yg_err *err) YG_MUST_USE;
+// At open: what the catalogue holds.
+yg_rc yg_deletions_load(struct yg_store *store, struct yg_err *err) YG_MUST_USE;
+void yg_deletions_free(struct yg_deletions *d);
+// Newest deletion whose rows are all in files that were there before the flush; under lists_lock.
+uint64_t yg_deletions_settled(const struct yg_store *store, enum yg_track track);
+// Those of which no file holds rows any more are done; under flush_lock.
+void yg_deletions_finish(struct yg_store *store);
+
 // retention.c
 void yg_store_retain(struct yg_store *store);
+// How long rows of an index are kept; 0 = for ever.
+int64_t yg_store_keep_ns(const struct yg_store *store, enum yg_track track, uint32_t index_id);
 // Free bytes below which intake waits: a share of the disk, at least room for the next log files.
 int64_t yg_store_disk_reserve(int64_t total_bytes, double ratio);
 void yg_store_check_disk(struct yg_store *store);
@@ -224,6 +312,9 @@ yg_rc yg_traces_load(struct yg_store *store, yg_str in, struct yg_err *err) YG_M
 uint64_t yg_trace_versions_get(const struct yg_trace_versions *v, yg_id128 id);
 void yg_trace_versions_set(struct yg_trace_versions *v, yg_id128 id, uint64_t version, int32_t day,
                            bool saved);
+// Rows of a traces block older than the version that is known are not live.
+yg_rc yg_trace_versions_mask(const struct yg_trace_versions *v, struct yg_block *b,
+                             struct yg_err *err) YG_MUST_USE;
 
 // A segment of a snapshot with its directory, which stays until the snapshot is closed.
 yg_rc yg_snapshot_load(struct yg_snapshot *snap, uint32_t segment, struct yg_segment **ret_seg,

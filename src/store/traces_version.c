@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Newest versions of traces: a small hash map by trace id. Used under the lists lock, or by one
 // snapshot alone.
+#include "base/bits.h"
 #include "base/hash.h"
 #include "store/store_int.h"
 
@@ -32,4 +33,29 @@ void yg_trace_versions_set(struct yg_trace_versions *v, yg_id128 id, uint64_t ve
     struct yg_trace_version *s = find(v, id);
     v->len += s->version == 0;
     *s = (struct yg_trace_version){id, version, day, saved};
+}
+
+yg_rc yg_trace_versions_mask(const struct yg_trace_versions *v, struct yg_block *b,
+                             struct yg_err *err) {
+    const struct yg_vec *ids[YG_TYPE_COUNT], *versions[YG_TYPE_COUNT];
+    uint32_t id_count, version_count;
+    YG_TRY(b->ops->columns(b, YG_STR(YG_COL_TRACE_ID), ids, &id_count, err));
+    YG_TRY(b->ops->columns(b, YG_STR(YG_COL_VERSION), versions, &version_count, err));
+    if (id_count != 1 || ids[0]->type != YG_T_ID || version_count != 1)
+        return YG_OK;
+    uint64_t *live = NULL;
+    for (uint32_t r = 0; r < b->row_count; r++) {
+        uint64_t newest = yg_trace_versions_get(v, ids[0]->ids[r]);
+        if (newest <= (uint64_t)versions[0]->i64[r])
+            continue;
+        if (live == NULL) {
+            live = YG_NEW_N(b->arena, uint64_t, YG_BITS_WORDS(b->row_count));
+            if (live == NULL)
+                return yg_fail(err, YG_ENOMEM, "the memory for masking superseded rows is used up");
+            yg_bits_fill(live, b->row_count);
+        }
+        yg_bits_clear(live, r);
+    }
+    b->live = live;
+    return YG_OK;
 }

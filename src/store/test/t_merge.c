@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: Apache-2.0
+// Merges: the same rows before and after, at most three writes of a row, few files; a crash at any
+// file operation loses and doubles nothing; snapshots are not disturbed; damage stays where it is.
+#include "store/test/rows_common.h"
+
+#include <pthread.h>
+
+#include "filter/filter.h"
+
+#define MERGED (INT64_C(24) * 3600 * 1000) // quiet for a day: no merge by itself
+
+static struct fixture small_stripes(uint32_t stripe_rows) {
+    return (struct fixture){.o = {.trace_idle_ms = 3600000,
+                                  .merge_quiet_ms = MERGED,
+                                  .merge_stripe_rows = stripe_rows,
+                                  .merge_fan_in = 4}};
+}
+
+static uint32_t file_count(struct yg_store *store) {
+    struct yg_store_status st;
+    yg_store_status(store, &st);
+    return st.segments_file;
+}
+
+// Files in segments/ on the disk.
+static uint32_t disk_count(const struct fixture *f) {
+    char path[128];
+    uint32_t n = 0;
+    (void)snprintf(path, sizeof(path), "%s/segments", f->dir);
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        n += yg_str_ends(yg_str_c(e->d_name), YG_STR(".seg"));
+    (void)closedir(d);
+    return n;
+}
+
+static void fill(struct fixture *f, struct model *m, enum yg_track track, uint64_t seed,
+                 uint32_t flushes, uint32_t rows, uint32_t wide) {
+    struct rng r = {seed};
+    for (uint32_t i = 0; i < flushes; i++) {
+        store_rows(f->store, m, random_batch(&r, track, 1 + rng_below(&r, rows), wide, 2));
+        store_rows(f->store, m, random_batch(&r, track, 1 + rng_below(&r, rows), 0, 2));
+        OK(yg_store_flush(f->store, err));
+    }
+}
+
+static void merges_keep_every_row(void **state) {
+    (void)state;
+    static const enum yg_track tracks[] = {YG_TRACK_LOGS, YG_TRACK_SPANS, YG_TRACK_EVENTS};
+    struct fixture f = small_stripes(500);
+    struct model m[YG_TRACK_COUNT];
+    fixture_start(&f);
+    for (size_t t = 0; t < 3; t++) {
+        m[tracks[t]] = MODEL();
+        fill(&f, &m[tracks[t]], tracks[t], 41 + t, 9, 300, t == 0 ? 3 : 0);
+    }
+    uint32_t before = file_count(f.store);
+    for (int pass = 0; pass < 3; pass++) {
+        for (size_t t = 0; t < 3; t++)
+            model_check(&m[tracks[t]], f.store, tracks[t]);
+        if (pass == 0)
+            OK(yg_store_merge_now(f.store, true, err));
+        else
+            fixture_reopen(&f);
+        assert_true(file_count(f.store) < before / 2);
+        assert_int_equal(disk_count(&f), file_count(f.store));
+    }
+    for (size_t t = 0; t < 3; t++)
+        model_fini(&m[tracks[t]]);
+    fixture_end(&f);
+}
+
+// Rows come at an even pace with a flush every few; files are merged whenever that is due.
+static void a_row_is_written_at_most_three_times(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t rows_max, flushes;
+    } paces[] = {{3, 260}, {400, 60}, {1500, 24}}; // trickle, fractions of a stripe, full stripes
+    for (size_t k = 0; k < sizeof(paces) / sizeof(paces[0]); k++) {
+        struct fixture f = small_stripes(1000);
+        struct model m = MODEL();
+        struct rng r = {51 + k};
+        struct yg_store_status st;
+        uint32_t most = 0;
+        fixture_start(&f);
+        for (uint32_t i = 0; i < paces[k].flushes; i++) {
+            store_rows(f.store, &m,
+                       random_batch(&r, YG_TRACK_LOGS, 1 + rng_below(&r, paces[k].rows_max), 0, 1));
+            OK(yg_store_flush(f.store, err));
+            OK(yg_store_merge_now(f.store, false, err));
+            most = file_count(f.store) > most ? file_count(f.store) : most;
+        }
+        OK(yg_store_merge_now(f.store, true, err));
+        yg_store_status(f.store, &st);
+        assert_int_equal(st.rows_flushed, m.rows.len);
+        assert_true(st.rows_merged >= m.rows.len);
+        assert_true(st.rows_flushed + st.rows_merged <= 3 * (uint64_t)m.rows.len);
+        assert_int_equal(st.rows_rewritten, 0);
+        assert_true(most <= 30); // fan-in 4: 16 small files, some of level 2, one of level 3 a 16
+        assert_true(st.segments_file <= 8);
+        model_check(&m, f.store, YG_TRACK_LOGS);
+        model_fini(&m);
+        fixture_end(&f);
+    }
+}
+
+// ------------------------------------------------------------ snapshots
+
+struct reader {
+    const struct model *m;
+    struct yg_store *store;
+    _Atomic bool stop;
+    uint32_t reads;
+};
+
+static void *read_again_and_again(void *arg) {
+    struct reader *r = arg;
+    while (!atomic_load(&r->stop)) {
+        model_check(r->m, r->store, YG_TRACK_LOGS);
+        r->reads++;
+    }
+    return NULL;
+}
+
+static void snapshots_read_what_they_saw(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(400);
+    struct model m = MODEL();
+    struct yg_snapshot *snap;
+    struct yg_time_range all = {INT64_MIN, INT64_MAX};
+    fixture_start(&f);
+    fill(&f, &m, YG_TRACK_LOGS, 61, 8, 200, 1);
+    OK(yg_snapshot_open(f.store, YG_TRACK_LOGS, all, true, &snap, err));
+    uint32_t before = disk_count(&f);
+    struct reader r = {.m = &m, .store = f.store};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, read_again_and_again, &r), 0);
+    OK(yg_store_merge_now(f.store, true, err));
+    atomic_store(&r.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(model_check_snapshot(&m, snap), m.rows.len); // of files that are dead by now
+    assert_true(disk_count(&f) > before);
+    yg_snapshot_close(snap);
+    assert_int_equal(disk_count(&f), file_count(f.store));
+    yg_store_retain(f.store); // the catalogue forgets them
+    fixture_reopen(&f);
+    model_check(&m, f.store, YG_TRACK_LOGS);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
+// ------------------------------------------------------------ damage
+
+static void flip(const char *path, off_t at) {
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    char c;
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &c, 1, at), 1);
+    c ^= 0x10;
+    assert_int_equal(pwrite(fd, &c, 1, at), 1);
+    (void)close(fd);
+}
+
+static void a_damaged_file_is_left_out(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(500);
+    struct model m = MODEL();
+    struct yg_store_status st;
+    struct rng r = {71};
+    fixture_start(&f);
+    for (int i = 0; i < 5; i++) {
+        store_rows(f.store, &m, random_batch(&r, YG_TRACK_LOGS, 100, 0, 1));
+        OK(yg_store_flush(f.store, err));
+    }
+    assert_int_equal(file_count(f.store), 5);
+    char path[4096];
+    (void)snprintf(path, sizeof(path), "%s", f.store->files[YG_TRACK_LOGS].segs[2]->path);
+    flip(path, 200);
+    OK(yg_store_merge_now(f.store, true, err)); // ends, although it failed once
+    yg_store_status(f.store, &st);
+    assert_int_equal(st.segments_file, 2);
+    assert_int_equal(st.segments_kept_out, 1);
+    assert_int_equal(st.merge_failures, 1);
+    assert_int_equal(access(path, F_OK), 0); // as it was
+    assert_int_equal(disk_count(&f), 2);
+    flip(path, 200); // healed by hand: everything is there
+    fixture_reopen(&f);
+    model_check(&m, f.store, YG_TRACK_LOGS);
+    OK(yg_store_merge_now(f.store, true, err));
+    assert_int_equal(file_count(f.store), 1);
+    model_check(&m, f.store, YG_TRACK_LOGS);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
+// ------------------------------------------------------------ crashes
+
+static _Atomic int ops_left; // the process ends when they are used up; 0 = never
+static void count_op(void) {
+    if (atomic_fetch_sub(&ops_left, 1) == 1)
+        _exit(7);
+}
+static ssize_t op_write(int fd, const void *p, size_t n) {
+    count_op();
+    return write(fd, p, n);
+}
+static ssize_t op_pread(int fd, void *p, size_t n, off_t at) {
+    return pread(fd, p, n, at);
+}
+static ssize_t op_pwrite(int fd, const void *p, size_t n, off_t at) {
+    count_op();
+    return pwrite(fd, p, n, at);
+}
+static int op_sync(int fd) {
+    count_op();
+    return fsync(fd);
+}
+static int op_rename(const char *from, const char *to) {
+    count_op();
+    int rc = rename(from, to);
+    count_op(); // and right after it
+    return rc;
+}
+
+// Merges and a deletion; dies at the given file operation. Exit code 0: all were survived.
+static int merging_child(struct fixture *f, int ops) {
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct yg_err err = {0};
+        uint64_t id;
+        struct yg_time_range all = {INT64_MIN, INT64_MAX};
+        f->pool = yg_pool_create(NULL);
+        f->o.pool = f->pool;
+        f->o.dir = f->dir;
+        if (yg_store_open(&f->o, &f->store, &err) != YG_OK)
+            _exit(3);
+        atomic_store(&ops_left, ops);
+        yg_file_ops =
+            (struct yg_file_ops){op_write, op_pwrite, op_pread, op_sync, op_sync, op_rename};
+        if (yg_store_merge_now(f->store, true, &err) != YG_OK ||
+            yg_store_delete(f->store, YG_TRACK_LOGS, all, YG_STR("service:service-3"), &id, &err) !=
+                YG_OK ||
+            yg_store_merge_now(f->store, true, &err) != YG_OK)
+            _exit(4);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static uint32_t count_rows(struct yg_store *store, const char *query) {
+    struct yg_store_status st;
+    struct yg_snapshot *snap;
+    struct yg_time_range all = {INT64_MIN, INT64_MAX};
+    uint32_t rows = 0;
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, (size_t)1 << 30);
+    YG_AUTO_ARENA trees = yg_arena_create(YG_MEM_QUERY, (size_t)1 << 20);
+    struct yg_search_options options = {.track = YG_TRACK_LOGS};
+    struct yg_node *tree;
+    struct yg_filter *filter;
+    OK(yg_search_parse(yg_str_c(query), &options, trees, &tree, err));
+    OK(yg_filter_compile(tree, all, &filter, err));
+    OK(yg_snapshot_open(store, YG_TRACK_LOGS, all, true, &snap, err));
+    for (uint32_t s = 0; s < yg_snapshot_segments(snap); s++) {
+        struct yg_segment_info info;
+        yg_snapshot_segment(snap, s, &info);
+        for (uint32_t g = 0; g < info.granule_count; g++) {
+            struct yg_block *b;
+            uint64_t bits[YG_BITS_WORDS(YG_GRANULE_ROWS)];
+            yg_arena_reset(arena);
+            OK(yg_snapshot_block(snap, s, g, arena, &b, err));
+            OK(yg_filter_run(filter, b, bits, err));
+            rows += yg_bits_count(bits, b->row_count);
+        }
+    }
+    yg_snapshot_close(snap);
+    yg_filter_destroy(filter);
+    yg_store_status(store, &st);
+    assert_int_equal(st.damaged_chunks, 0);
+    return rows;
+}
+
+static void death_at_every_file_operation(void **state) {
+    (void)state;
+    int ended = 0;
+    uint32_t deleted_at = 0;
+    for (int ops = 1; !ended && ops < 200; ops++) {
+        struct fixture f = small_stripes(150);
+        struct model m = MODEL();
+        fixture_start(&f);
+        fill(&f, &m, YG_TRACK_LOGS, 81, 4, 60, 0);
+        uint32_t hidden = count_rows(f.store, "service:service-3");
+        uint32_t all = count_rows(f.store, "");
+        assert_true(hidden > 0 && hidden < all);
+        yg_store_close(f.store);
+        yg_pool_destroy(f.pool);
+        int code = merging_child(&f, ops);
+        assert_true(code == 0 || code == 7);
+        ended = code == 0;
+        f.pool = yg_pool_create(NULL);
+        fixture_open(&f);
+        uint32_t now = count_rows(f.store, "");
+        assert_true(now == all || now == all - hidden); // the deletion was accepted or not
+        assert_int_equal(disk_count(&f), file_count(f.store));
+        if (now != all && deleted_at == 0)
+            deleted_at = (uint32_t)ops;
+        assert_true(deleted_at == 0 || now == all - hidden); // once accepted, always
+        OK(yg_store_merge_now(f.store, true, err));
+        assert_int_equal(count_rows(f.store, ""), now);
+        fixture_reopen(&f);
+        assert_int_equal(count_rows(f.store, ""), now);
+        if (now == all)
+            model_check(&m, f.store, YG_TRACK_LOGS);
+        model_fini(&m);
+        fixture_end(&f);
+    }
+    assert_true(ended);
+    assert_true(deleted_at > 3);
+}
+
+// ------------------------------------------------------------ deletion
+
+struct progress {
+    struct yg_deletion_info info;
+    uint32_t count;
+};
+static void on_deletion(void *ctx, const struct yg_deletion_info *info) {
+    struct progress *p = ctx;
+    if (p->count++ == 0)
+        p->info = *info;
+}
+
+static void deleted_rows_are_hidden_at_once_and_then_gone(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(200);
+    struct model m = MODEL();
+    struct rng r = {91};
+    uint64_t id;
+    fixture_start(&f);
+    fill(&f, &m, YG_TRACK_LOGS, 92, 3, 150, 0);                         // in files
+    store_rows(f.store, &m, random_batch(&r, YG_TRACK_LOGS, 80, 0, 2)); // in memory
+    uint32_t all = count_rows(f.store, ""),
+             some = count_rows(f.store, "service:service-1 @small:<0");
+    assert_true(some > 0);
+    struct yg_snapshot *before;
+    struct yg_time_range range = {INT64_MIN, INT64_MAX};
+    OK(yg_snapshot_open(f.store, YG_TRACK_LOGS, range, true, &before, err));
+    OK(yg_store_delete(f.store, YG_TRACK_LOGS, range, YG_STR("service:service-1 @small:<0"), &id,
+                       err));
+    assert_int_equal(count_rows(f.store, ""), all - some);
+    assert_int_equal(count_rows(f.store, "service:service-1 @small:<0"), 0);
+    assert_int_equal(model_check_snapshot(&m, before), all); // opened before the order
+    yg_snapshot_close(before);
+    // What comes later stays, also when it matches.
+    store_rows(f.store, &m, random_batch(&r, YG_TRACK_LOGS, 300, 0, 2));
+    uint32_t later = count_rows(f.store, "service:service-1 @small:<0");
+    assert_true(later > 0);
+    uint32_t now = count_rows(f.store, "");
+    assert_int_equal(now, all - some + 300);
+    fixture_reopen(&f); // flushed; the order is still there
+    assert_int_equal(count_rows(f.store, ""), now);
+    OK(yg_store_merge_now(f.store, false, err));
+    assert_int_equal(count_rows(f.store, ""), now);
+    struct progress p = {0};
+    yg_store_deletions(f.store, on_deletion, &p);
+    assert_int_equal(p.count, 1);
+    assert_true(p.info.done);
+    assert_int_equal(p.info.rows_removed, some);
+    struct yg_store_status st;
+    yg_store_status(f.store, &st);
+    assert_int_equal(st.rows[YG_TRACK_LOGS], now); // physically
+    fixture_reopen(&f);
+    assert_int_equal(count_rows(f.store, ""), now);
+    assert_int_equal(count_rows(f.store, "service:service-1 @small:<0"), later);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
+static void a_range_is_deleted_and_nothing_beside_it(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(200);
+    struct model m = MODEL();
+    uint64_t id;
+    struct yg_err why = {0};
+    fixture_start(&f);
+    fill(&f, &m, YG_TRACK_LOGS, 95, 3, 100, 0);
+    uint32_t all = count_rows(f.store, "");
+    struct yg_time_range first_day = {DAY0, DAY0 + INT64_C(86400) * YG_NS_PER_S};
+    OK(yg_store_delete(f.store, YG_TRACK_LOGS, first_day, YG_STR(""), &id, err));
+    uint32_t now = count_rows(f.store, "");
+    assert_true(now > 0 && now < all);
+    struct yg_snapshot *snap;
+    OK(yg_snapshot_open(f.store, YG_TRACK_LOGS, first_day, true, &snap, err));
+    assert_true(yg_snapshot_segments(snap) > 0);
+    yg_snapshot_close(snap);
+    OK(yg_store_merge_now(f.store, false, err));
+    OK(yg_snapshot_open(f.store, YG_TRACK_LOGS, first_day, true, &snap, err));
+    assert_int_equal(yg_snapshot_segments(snap), 0); // whole files went
+    yg_snapshot_close(snap);
+    assert_int_equal(count_rows(f.store, ""), now);
+    assert_int_equal(yg_store_delete(f.store, YG_TRACK_LOGS, first_day, YG_STR("(a"), &id, &why),
+                     YG_EINPUT);
+    struct yg_time_range empty = {5, 5};
+    assert_int_equal(yg_store_delete(f.store, YG_TRACK_LOGS, empty, YG_STR(""), &id, &why),
+                     YG_EINPUT);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
+// ------------------------------------------------------------ retention by size
+
+static void the_oldest_go_when_there_are_too_many_bytes(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(200);
+    struct model m = MODEL();
+    struct rng r = {97};
+    struct yg_store_status st;
+    fixture_start(&f);
+    for (uint32_t day = 0; day < 5; day++) {
+        struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, (size_t)1 << 26);
+        for (uint32_t i = 0; i < 200; i++) {
+            uint32_t row;
+            OK(yg_batch_row(b, &row, err));
+            OK(yg_batch_set_i64(b, YG_STR(YG_COL_TIME),
+                                DAY0 + (int64_t)day * 86400 * YG_NS_PER_S + i, err));
+            OK(yg_batch_set_i64(b, YG_STR("@uid"), next_uid++, err));
+            OK(yg_batch_set_i64(b, YG_STR("@noise"), (int64_t)rng_next(&r), err));
+        }
+        store_rows(f.store, &m, b);
+    }
+    OK(yg_store_flush(f.store, err));
+    yg_store_status(f.store, &st);
+    assert_int_equal(st.segments_file, 5);
+    f.store->o.retention_bytes = st.bytes_files / 2;
+    struct yg_snapshot *snap;
+    struct yg_time_range all = {INT64_MIN, INT64_MAX};
+    OK(yg_snapshot_open(f.store, YG_TRACK_LOGS, all, true, &snap, err));
+    yg_store_retain(f.store);
+    assert_int_equal(model_check_snapshot(&m, snap), 1000); // not broken
+    yg_snapshot_close(snap);
+    yg_store_status(f.store, &st);
+    assert_true(st.bytes_files <= f.store->o.retention_bytes);
+    assert_int_equal(st.rows[YG_TRACK_LOGS], 400);
+    OK(yg_snapshot_open(f.store, YG_TRACK_LOGS, all, true, &snap, err));
+    struct yg_segment_info info;
+    yg_snapshot_segment(snap, yg_snapshot_segments(snap) - 1, &info);
+    assert_int_equal(info.min_time_ns, DAY0 + INT64_C(3) * 86400 * YG_NS_PER_S); // the oldest went
+    yg_snapshot_close(snap);
+    assert_int_equal(disk_count(&f), 2);
+    fixture_reopen(&f);
+    assert_int_equal(count_rows(f.store, ""), 400);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(merges_keep_every_row),
+        cmocka_unit_test(a_row_is_written_at_most_three_times),
+        cmocka_unit_test(snapshots_read_what_they_saw),
+        cmocka_unit_test(a_damaged_file_is_left_out),
+        cmocka_unit_test(deleted_rows_are_hidden_at_once_and_then_gone),
+        cmocka_unit_test(a_range_is_deleted_and_nothing_beside_it),
+        cmocka_unit_test(the_oldest_go_when_there_are_too_many_bytes),
+        cmocka_unit_test(death_at_every_file_operation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
