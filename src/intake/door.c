@@ -144,10 +144,13 @@ void yg_door_run(struct yg_http_request *take_req, const struct yg_door *door) {
         refuse(&v, 415, "media_type", "this content type or content encoding is not taken here");
         return;
     }
-    take_query(&v);
-    yg_pipeline_digest(yg_door_key(take_req), take_req->path, take_req->query, take_req->body,
-                       v.digest);
-    yg_rc rc = decode(&v, &err);
+    yg_rc rc = yg_pipeline_room(intake->pipeline, &err);
+    if (rc == YG_OK) {
+        take_query(&v);
+        yg_pipeline_digest(yg_door_key(take_req), take_req->path, take_req->query, take_req->body,
+                           v.digest);
+        rc = decode(&v, &err);
+    }
     if (rc != YG_OK)
         refuse(&v, yg_door_status(rc), yg_rc_name(rc), err.text);
     else

@@ -228,6 +228,18 @@ static void on_write(uv_write_t *req, int status) {
     conn_resume(conn);
 }
 
+static void count_duration(const struct net_exchange *x) {
+    static const uint64_t bounds_us[NET_DURATIONS] = {1000,   5000,   10000,  25000,   50000,
+                                                      100000, 250000, 500000, 1000000, UINT64_MAX};
+    const struct net_server_counters *counters = &x->server->counters;
+    if (x->complete_ns == 0)
+        return;
+    uint64_t us = (uv_hrtime() - x->complete_ns) / 1000;
+    yg_counter_add(counters->duration_sum_us, (int64_t)us);
+    for (uint32_t i = NET_DURATIONS; i > 0 && us <= bounds_us[i - 1]; i--)
+        yg_counter_add(counters->within[i - 1], 1);
+}
+
 // Sends the formatted answer of conn->x.
 static void conn_write(struct net_conn *conn) {
     struct net_exchange *x = conn->x;
@@ -239,6 +251,7 @@ static void conn_write(struct net_conn *conn) {
                         {.base = (char *)(uintptr_t)body.ptr, .len = body.len}};
     size_t total = bufs[0].len + bufs[1].len;
     yg_counter_add(counters->status[x->status / 100], 1);
+    count_duration(x);
     yg_counter_add(counters->bytes_out, (int64_t)total);
     conn->out_total += total;
     int n = uv_try_write(&conn->u.stream, bufs, body.len > 0 ? 2 : 1);
@@ -411,6 +424,16 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf) {
     (void)suggested;
     struct net_conn *conn = handle->data;
     *ret_buf = uv_buf_init(conn->server->loop->read_buf, NET_READ_BYTES);
+    // A body of known length is read to where it will stay; on_body finds it there.
+    struct net_exchange *x = conn->x;
+    if (conn->state != NET_CONN_BODY || x == NULL || x->discard || x->chunked ||
+        conn->pending.len > 0 || x->body_announced <= x->body.len)
+        return;
+    size_t room = x->body.cap - x->body.len;
+    uint64_t left = x->body_announced - x->body.len;
+    if (room >= NET_DIRECT_BYTES_MIN || room >= left)
+        *ret_buf =
+            uv_buf_init(x->body.ptr + x->body.len, (unsigned)(room < left ? room : (size_t)left));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {

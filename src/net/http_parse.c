@@ -339,6 +339,18 @@ static int on_headers_complete(llhttp_t *p) {
 
 // --- body ---------------------------------------------------------------------------------------
 
+// How much to reserve when `len` more bytes have come: of an announced length at first one read,
+// then a multiple of what came, so that an announcement alone takes no memory.
+static size_t body_room(const struct net_exchange *x, size_t len) {
+    if (x->chunked || x->body_announced <= x->body.len + len || len <= x->body.cap - x->body.len)
+        return len;
+    uint64_t left = x->body_announced - x->body.len;
+    uint64_t trusted = x->body.len == 0 ? NET_READ_BYTES : x->body.len * NET_BODY_TRUST;
+    if (trusted < len)
+        trusted = len;
+    return (size_t)(left < trusted ? left : trusted);
+}
+
 static int on_body(llhttp_t *p, const char *at, size_t len) {
     struct net_exchange *x = of(p);
     struct yg_http_server *server = x->server;
@@ -353,17 +365,19 @@ static int on_body(llhttp_t *p, const char *at, size_t len) {
         net_refuse(x, 413, "the body exceeds this address's limit of %zu bytes", x->body_limit);
         return HPE_USER;
     }
-    size_t want = len;
-    if (x->body.len == 0 && x->body_announced > len) // known and small: one allocation
-        want = x->body_announced < NET_READ_BYTES ? (size_t)x->body_announced : NET_READ_BYTES;
+    size_t want = body_room(x, len);
     uint64_t others = server->body_bytes - x->charged;
     if (others + x->body.len + want > server->opt.body_memory_max_bytes ||
-        yg_buf_reserve(&x->body, want, NULL) != YG_OK) {
+        (x->chunked ? yg_buf_reserve(&x->body, want, NULL)
+                    : yg_buf_reserve_exact(&x->body, want, NULL)) != YG_OK) {
         net_refuse(x, 429, "too many bytes of request bodies in memory; try again later");
         x->refuse_retry_after_s = 1;
         return HPE_USER;
     }
-    yg_buf_put(&x->body, at, len);
+    if (at == x->body.ptr + x->body.len) // it was read to its place
+        x->body.len += len;
+    else
+        yg_buf_put(&x->body, at, len);
     if (x->body.cap != x->charged)
         net_exchange_charge(x, x->body.cap);
     return 0;
@@ -372,6 +386,7 @@ static int on_body(llhttp_t *p, const char *at, size_t len) {
 static int on_message_complete(llhttp_t *p) {
     struct net_conn *conn = p->data;
     struct net_exchange *x = conn->x;
+    x->complete_ns = uv_hrtime();
     x->req.own_body = &x->body;
     x->req.body = yg_buf_str(&x->body);
     conn->state = NET_CONN_BUSY;

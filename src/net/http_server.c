@@ -33,6 +33,14 @@ static void make_counters(struct yg_http_server *server) {
     c->bytes_out = counter("yagura.net.bytes", ",direction:out", name, YG_COUNTER);
     c->timeouts = counter("yagura.net.timeouts", "", name, YG_COUNTER);
     c->body_bytes = counter("yagura.net.body_bytes", "", name, YG_GAUGE);
+    // Bounds in seconds, as Prometheus wants them: every bucket holds those before it.
+    static const char *const bounds[NET_DURATIONS] = {
+        ",le:0.001", ",le:0.005", ",le:0.01", ",le:0.025", ",le:0.05",
+        ",le:0.1",   ",le:0.25",  ",le:0.5",  ",le:1",     ",le:+Inf"};
+    for (size_t i = 0; i < NET_DURATIONS; i++)
+        c->within[i] =
+            counter("yagura.net.request_duration_seconds_bucket", bounds[i], name, YG_COUNTER);
+    c->duration_sum_us = counter("yagura.net.request_duration_microseconds", "", name, YG_COUNTER);
     for (size_t i = 0; i < 6; i++)
         c->status[i] = counter("yagura.net.requests", classes[i], name, YG_COUNTER);
 }

@@ -23,6 +23,8 @@
 #define NET_CHUNK_EXTRA_MAX_BYTES (16u << 10) // chunk extensions + trailers: 400 beyond
 #define NET_PENDING_MAX_BYTES (64u << 10)     // read ahead while a request is being answered
 #define NET_READ_BYTES (64u << 10)
+#define NET_DIRECT_BYTES_MIN (16u << 10) // room in a body that is worth reading into
+#define NET_BODY_TRUST 16u // so many times what has come is reserved of what is announced
 #define NET_DISCARD_MAX_BYTES (64u << 10) // a refused body up to here is read, the connection lives
 #define NET_UNKNOWN_BODY_MAX_BYTES (1u << 20)     // body of a request that no route knows
 #define NET_LINGER_MAX_BYTES (UINT64_C(64) << 20) // read and dropped after a closing answer
@@ -110,6 +112,8 @@ void net_allow_text(uint32_t methods, char *out, size_t out_bytes);
 
 // --- server and connections ---------------------------------------------------------------------
 
+#define NET_DURATIONS 10u
+
 struct net_server_counters {
     struct yg_counter *open;
     struct yg_counter *accepted;
@@ -119,6 +123,10 @@ struct net_server_counters {
     struct yg_counter *bytes_out;
     struct yg_counter *timeouts;
     struct yg_counter *body_bytes; // gauge: bodies in memory
+    // From a request's last byte to its answer's first: how many within each bound, all, and the
+    // sum.
+    struct yg_counter *within[NET_DURATIONS];
+    struct yg_counter *duration_sum_us;
 };
 
 struct yg_http_server {
@@ -235,8 +243,9 @@ struct net_exchange {
     uint64_t discarded;
     size_t extra_bytes; // chunk extensions, trailers
     bool in_trailer;
-    uint64_t charged; // of server->body_bytes
-    uint32_t allow;   // for 405
+    uint64_t charged;     // of server->body_bytes
+    uint64_t complete_ns; // uv_hrtime when the request was whole; 0: it never was
+    uint32_t allow;       // for 405
     bool http10;
     bool keep_alive;
     bool expect_continue;

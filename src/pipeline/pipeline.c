@@ -123,6 +123,11 @@ void yg_pipeline_delivered(struct yg_pipeline *p, const uint8_t digest[16], bool
 
 // ------------------------------------------------------------ rows and points
 
+yg_rc yg_pipeline_room(struct yg_pipeline *p, struct yg_err *err) {
+    YG_CHECK(p, PIPELINE_MAGIC);
+    return yg_store_admit(p->options.store, err);
+}
+
 static yg_rc append_rows(struct yg_pipeline *p, struct yg_batch *take_batch, yg_append_fn fn,
                          void *arg, struct yg_err *err) {
     enum yg_track track = take_batch->track;

@@ -25,6 +25,8 @@ bool yg_admit_api_key(struct yg_pipeline *p, yg_str key);
 // 16 bytes into out: digest of (key, path, query, body).
 void yg_pipeline_digest(yg_str key, yg_str path, yg_str query, yg_str body, uint8_t out[16]);
 
+// Is there room for more? EBUSY as from yg_pipeline_rows, before anything was decoded.
+yg_rc yg_pipeline_room(struct yg_pipeline *p, struct yg_err *err) YG_MUST_USE;
 // Runs the stages and appends. Takes the batch also on failure. fn as in yg_store_append: called
 // exactly once unless an error is returned. EBUSY → 429 with Retry-After. A digest that was stored
 // and not known to be delivered is acknowledged without storing. Stages: event time bounds (later

@@ -76,7 +76,8 @@ static void frame_done(void *ctx, struct yg_wal_item *take_item, yg_rc rc,
     pending_free(p);
 }
 
-static yg_rc admit(struct yg_store *store, struct yg_err *err) {
+yg_rc yg_store_admit(struct yg_store *store, struct yg_err *err) {
+    YG_CHECK(store, YG_STORE_MAGIC);
     if (atomic_load_explicit(&store->disk_full, memory_order_relaxed))
         return yg_fail(err, YG_EBUSY, "the disk is full: what is free is kept for recovery");
     uint64_t used = atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
@@ -135,7 +136,7 @@ yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_ap
     struct pending *p = pending_new(store, YG_WAL_ROWS, take_batch->digest, fn, arg);
     if (take_batch->received_ns == 0)
         take_batch->received_ns = yg_now_ns(store->o.clock);
-    yg_rc rc = admit(store, err);
+    yg_rc rc = yg_store_admit(store, err);
     if (rc == YG_OK && take_batch->row_count > YG_BATCH_ROWS_MAX)
         rc = yg_fail(err, YG_ELIMIT, "batch of %u rows", take_batch->row_count);
     if (rc == YG_OK)
@@ -159,7 +160,7 @@ yg_rc yg_store_append_points(struct yg_store *store, struct yg_points *take_poin
     p->points = take_points;
     if (take_points->received_ns == 0)
         take_points->received_ns = yg_now_ns(store->o.clock);
-    yg_rc rc = admit(store, err);
+    yg_rc rc = yg_store_admit(store, err);
     uint64_t head = yg_mstore_head_bytes(store->mstore);
     if (rc == YG_OK && head > store->o.flush_bytes * MEMORY_FACTOR)
         rc = yg_fail(err, YG_EBUSY, "%llu bytes of points wait in memory to be written to files",

@@ -55,6 +55,9 @@ void *yg_store_attached(struct yg_store *store, void *(*create)(void), void (*de
 // Outcome of an append, on the WAL thread or a worker: keep it short. rc OK = durable and visible.
 typedef void (*yg_append_fn)(void *arg, yg_rc rc, const struct yg_err *err);
 
+// Would an append be taken now? EBUSY: disk, memory or WAL queue is full. Asked before a body is
+// decoded, so that a server with too much to do does not decode what it then refuses. Any thread.
+yg_rc yg_store_admit(struct yg_store *store, struct yg_err *err) YG_MUST_USE;
 // Takes the batch (also on failure). EBUSY: WAL queue, memory or disk full – fn is not called.
 // Otherwise fn is called exactly once. A batch of no rows is acknowledged at once. Any thread.
 yg_rc yg_store_append(struct yg_store *store, struct yg_batch *take_batch, yg_append_fn fn,
