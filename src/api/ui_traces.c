@@ -33,6 +33,8 @@ struct search {
     struct yg_arena *arena;
     struct yg_time_range range;
     const struct yg_node *filter;
+    struct yg_trace_query *traces; // "tq", or NULL
+    struct yg_trace_matches *matches;
     struct yg_ui_trace_order order;
     uint32_t limit;
     bool has_after;
@@ -78,12 +80,34 @@ static void duration_limit(const struct yg_json_node *body, const char *key, boo
     }
 }
 
+// "tq": a trace query; "spans": {"a":"service:web", …}, the span queries that it names.
+static yg_rc read_trace_query(struct search *s, const struct yg_json_node *body,
+                              struct yg_err *err) {
+    yg_str text = yg_json_str_or(yg_json_get(body, "tq"), YG_STR(""));
+    const struct yg_json_node *spans = yg_json_get(body, "spans");
+    struct yg_trace_label labels[YG_TRACE_LABELS_MAX];
+    uint32_t count = 0;
+    for (const struct yg_json_node *span = spans ? spans->child : NULL; span; span = span->next) {
+        if (count == YG_TRACE_LABELS_MAX || span->key.len != 1 || span->key.ptr[0] < 'a' ||
+            span->key.ptr[0] > 'z' || !yg_json_is(span, YG_JSON_STRING))
+            return yg_fail(err, YG_EINPUT, "spans: at most %u letters a to z, each a span query",
+                           YG_TRACE_LABELS_MAX);
+        labels[count++] = (struct yg_trace_label){span->key.ptr[0], span->str};
+    }
+    if (yg_str_trim(text).len == 0)
+        return YG_OK;
+    if (yg_trace_query_parse(text, labels, count, s->arena, &s->traces, err) != YG_OK)
+        return yg_err_wrap(err, "tq");
+    return YG_OK;
+}
+
 static yg_rc read_request(struct search *s, const struct yg_json_node *body, struct yg_err *err) {
     struct yg_search_options options = {.track = YG_TRACK_SPANS};
     yg_str q = yg_json_str_or(yg_json_get(body, "q"), YG_STR(""));
     struct yg_node *tree = NULL;
     YG_TRY(yg_search_parse(q, &options, s->arena, &tree, err));
     s->filter = tree;
+    YG_TRY(read_trace_query(s, body, err));
     YG_TRY(yg_ui_range(s->api, time_text(body, "from"), time_text(body, "to"), &s->range, err));
     yg_str sort = yg_json_str_or(yg_json_get(body, "sort"), YG_STR(""));
     if (!yg_ui_trace_order_parse(sort, &s->order))
@@ -169,6 +193,9 @@ static yg_rc take_traces(void *ctx, struct yg_block *b, const uint64_t *rows, st
         if (!yg_ui_col_id(&id, r, &row.id) || (!all && !yg_ui_ids_has(&s->ids, row.id)) ||
             !wanted(s, &row))
             continue;
+        if (s->matches != NULL &&
+            !yg_trace_matches_has(s->matches, row.id, row.span_count, row.dur_ns))
+            continue;
         if (s->count >= ROWS_MAX) {
             s->partial = true;
             return YG_OK;
@@ -246,13 +273,32 @@ static yg_rc read_page_spans(struct search *s, struct yg_err *err) {
                              : YG_OK;
 }
 
+static bool nobody_waits(void *arg) {
+    return yg_http_gone(arg);
+}
+
+static yg_rc match_traces(struct search *s, struct yg_time_range range, struct yg_err *err) {
+    struct yg_trace_search_options options = {.range = range,
+                                              .deadline_mono_ns = s->deadline_mono_ns,
+                                              .canceled = nobody_waits,
+                                              .canceled_arg = s->req};
+    struct yg_warnings warnings = {0};
+    struct yg_query_stats stats = {0};
+    YG_TRY(yg_trace_matches_find(s->api->store, s->traces, &options, s->arena, &warnings, &stats,
+                                 &s->matches, err));
+    s->partial |= warnings.count > 0;
+    s->scanned_rows += stats.rows_scanned;
+    return YG_OK;
+}
+
 static yg_rc find_traces(struct search *s, struct yg_err *err) {
-    if (s->filter->kind != YG_NODE_ALL) {
-        struct yg_time_range range = s->range;
-        if (range.to_ns < INT64_MAX - LATE_SPANS_NS)
-            range.to_ns += LATE_SPANS_NS;
+    struct yg_time_range range = s->range;
+    if (range.to_ns < INT64_MAX - LATE_SPANS_NS)
+        range.to_ns += LATE_SPANS_NS;
+    if (s->filter->kind != YG_NODE_ALL)
         YG_TRY(run_pass(s, YG_TRACK_SPANS, range, s->filter, take_ids, err));
-    }
+    if (s->traces != NULL)
+        YG_TRY(match_traces(s, range, err));
     YG_TRY(run_pass(s, YG_TRACK_TRACES, s->range, NULL, take_traces, err));
     yg_ui_trace_rows_sort(s->rows, s->count, s->order);
     uint32_t from = s->has_after ? yg_ui_trace_rows_after(s->rows, s->count, s->order,
@@ -397,6 +443,7 @@ void yg_ui_traces_search(struct yg_http_request *take_req) {
     struct yg_buf out = yg_api_buf();
     yg_rc rc = run_search(s, body, &out, &err);
     yg_ui_ids_fini(&s->ids);
+    yg_trace_matches_destroy(s->matches);
     yg_map_fini(&s->page_index);
     yg_map_fini(&s->pool);
     if (rc == YG_OK) {

@@ -133,7 +133,7 @@ struct yg_event_query {
     uint32_t compute_count;
     const struct yg_group_by *group_by;
     uint32_t group_count;
-    uint32_t groups_max; // 0 = 100,000
+    uint32_t groups_max; // 0 = 1,000,000
     // both
     int64_t deadline_mono_ns;    // 0 = none
     bool (*canceled)(void *arg); // asked between granules, by any thread; may be NULL

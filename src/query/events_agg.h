@@ -10,7 +10,7 @@
 #define YG_GROUP_LEVELS_MAX 8u
 #define YG_FACET_VALUES_MAX 1024u // of one row
 #define YG_BUCKETS_MAX 20000u     // of one timeseries
-#define YG_GROUPS_MAX 100000u     // groups_max of a query that does not say
+#define YG_GROUPS_MAX 1000000u    // groups_max of a query that does not say
 #define YG_NONE UINT32_MAX
 
 // The rows of a granule that count, ascending. Everything below speaks of the k-th of them.

@@ -280,7 +280,7 @@ static yg_rc read_by_code(struct yg_facet_table *t, const struct yg_field_view *
 static bool is_plain(const struct yg_facet_table *t, const struct yg_field_view *view) {
     enum yg_type type = view->sources[0].vec->type;
     return view->count == 1 && view->sources[0].kind == YG_SOURCE_COLUMN && type != YG_T_JSON &&
-           type != YG_T_ID && t->total_id == NONE;
+           t->total_id == NONE;
 }
 
 // One value a row at most.
@@ -300,8 +300,10 @@ static void read_plain(struct yg_facet_table *t, const struct yg_vec *v,
             t->one[k] = t->missing_id;
             continue;
         }
-        bool number = value.type != YG_T_STR;
-        if (!number || last_id == NONE || value.type != last.type || value.i64 != last.i64) {
+        bool known = last_id != NONE && value.type == last.type && value.type != YG_T_STR &&
+                     value.i64 == last.i64 &&
+                     (value.type != YG_T_ID || yg_id128_eq(value.id, last.id));
+        if (!known) {
             last_id = id_of_value(t, &value);
             last = value;
             t->failed |= last_id == NONE;

@@ -108,12 +108,16 @@ bool yg_quantile_add(struct yg_quantile *s, double value) {
 
 double yg_quantile_value(const struct yg_quantile *s, double q) {
     struct yg_sketch sketch = YG_SKETCH(YG_MEM_QUERY);
-    if (s->width == 0)
-        for (uint32_t i = 0; i < s->count; i++)
-            yg_sketch_add_bin(&sketch, s->small[i], 1);
+    for (uint32_t i = 0; s->width == 0 && i < s->count; i++)
+        yg_sketch_add_bin(&sketch, s->small[i], 1);
+    if (s->width > 0) { // in order already
+        sketch.cap = s->width;
+        sketch.bins = yg_alloc(YG_MEM_QUERY, sizeof(*sketch.bins) * s->width);
+    }
     for (uint32_t i = 0; i < s->width; i++)
         if (s->counts[i] > 0)
-            yg_sketch_add_bin(&sketch, s->base + (int32_t)i, s->counts[i]);
+            sketch.bins[sketch.len++] =
+                (struct yg_sketch_bin){.key = s->base + (int32_t)i, .count = s->counts[i]};
     sketch.count = (double)s->count;
     sketch.min = s->min;
     sketch.max = s->max;
@@ -153,17 +157,31 @@ void yg_quantile_save(const struct yg_quantile *s, struct yg_buf *out) {
 bool yg_quantile_load(struct yg_quantile *s, yg_str in, size_t *at) {
     struct head head;
     memcpy(&head, in.ptr + *at, sizeof(head));
-    *at += sizeof(head);
-    if (head.bins > 0) {
-        s->min = s->count == 0 || head.min < s->min ? head.min : s->min;
-        s->max = s->count == 0 || head.max > s->max ? head.max : s->max;
+    const char *bins = in.ptr + *at + sizeof(head);
+    *at += sizeof(head) + sizeof(struct bin) * head.bins;
+    if (head.bins == 0)
+        return true;
+    s->min = s->count == 0 || head.min < s->min ? head.min : s->min;
+    s->max = s->count == 0 || head.max > s->max ? head.max : s->max;
+    if (head.bins > SMALL) { // saved from an array: in order, so that one look makes room for all
+        struct bin low, high;
+        memcpy(&low, bins, sizeof(low));
+        memcpy(&high, bins + sizeof(high) * (head.bins - 1), sizeof(high));
+        if (s->width == 0 && !to_dense(s, low.key))
+            return false;
+        if ((low.key < s->base || high.key >= s->base + (int32_t)s->width) &&
+            !widen(s, low.key, high.key))
+            return false;
     }
     for (uint32_t i = 0; i < head.bins; i++) {
         struct bin bin;
-        memcpy(&bin, in.ptr + *at, sizeof(bin));
-        *at += sizeof(bin);
-        if (!add_key(s, bin.key, bin.count))
+        memcpy(&bin, bins + sizeof(bin) * i, sizeof(bin));
+        if (s->width > 0 && (uint32_t)(bin.key - s->base) < s->width) {
+            add_at(s, (uint32_t)(bin.key - s->base), bin.count);
+            s->count += bin.count;
+        } else if (!add_key(s, bin.key, bin.count)) {
             return false;
+        }
     }
     return true;
 }

@@ -6,5 +6,6 @@
 
 #include "query/events.h"
 #include "query/metric.h"
+#include "query/trace_search.h"
 
 #endif

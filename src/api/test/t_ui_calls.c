@@ -272,6 +272,11 @@ static void finds_traces(void **state) {
     expect_traces(search("{\"from\":\"now-1h\",\"q\":\"status:error\"}"), "02");
     expect_traces(search("{\"from\":\"now-1h\",\"q\":\"env:dev\"}"), "03");
     expect_traces(search("{\"from\":\"now-1h\",\"q\":\"service:nobody\"}"), "");
+    expect_traces(search("{\"from\":\"now-1h\",\"tq\":\"service:web -> x\","
+                         "\"spans\":{\"x\":\"type:redis\"}}"),
+                  "01");
+    expect_traces(search("{\"from\":\"now-1h\",\"tq\":\"service:fn where total_span_count:>50\"}"),
+                  "");
     expect_traces(search("{\"from\":\"now-2d\",\"to\":\"now-1h\"}"), "05");
     // [min, max)
     expect_traces(search("{\"from\":\"now-1h\",\"min_duration_ns\":30000000,"
@@ -329,6 +334,8 @@ static void refuses_bad_searches(void **state) {
         {"{\"from\":\"yesterdayish\"}", 400, "from: \"yesterdayish\" is no time"},
         {"{\"from\":\"now\",\"to\":\"now-1h\"}", 422, "from must lie before to"},
         {"{\"q\":\"(service:a\"}", 400, "\"column\":"},
+        {"{\"tq\":\"service:a =>\"}", 400, "a span query is missing\",\"column\":13"},
+        {"{\"tq\":\"a\",\"spans\":{\"ab\":\"*\"}}", 400, "spans: at most 16 letters"},
         {"{", 400, "\"detail\":\"JSON at byte"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
