@@ -209,6 +209,7 @@ static yg_rc list_columns(struct yg_columns_source *s, struct yg_err *err) {
             .type = col->type,
             .count = count_in(s, col),
             .longest = longest_of(col),
+            .distinct = col->interned ? col->dict_count : col->count,
         };
         cols[n] = c;
         n += columns[n].count > 0;

@@ -22,7 +22,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are little en
 #define YG_SEG_CHUNK_RAW_MAX (1u << 20)   // strings of a granule, unless one row alone is longer
 #define YG_SEG_STRIPE_GRANULES_MAX 65536u // granules of a stripe are numbered in 16 bits
 #define YG_SEG_DIRECTORY_MAX (256u << 20)
-#define YG_DAY_MIXED INT32_MIN // memory segments hold rows of any day
+#define YG_SEG_OWN_MAX 16u      // columns whose texts may be left out of others
+#define YG_SEG_SHAPES_MAX 4096u // distinct sets of present columns in a stripe
+#define YG_DAY_MIXED INT32_MIN  // memory segments hold rows of any day
 
 // Header, 64 B.
 struct yg_seg_header {
@@ -75,6 +77,9 @@ enum yg_seg_encoding {
     YG_ENC_STR_LAYOUT = 18,  // one shape for all: shape, its parts (ints)
     YG_ENC_STR_REPEATS = 19, // distinct, references (ints), the distinct strings
     YG_ENC_STR_OWN = 20,     // texts of other columns of the row replaced by references
+    // Columns that lean on another one of the granule (segment_lean.h).
+    YG_ENC_PARENT_ROW = 32, // i64: ids of other rows as distances
+    YG_ENC_FOLLOW = 33,     // dictionary codes by the parent column's code; exceptions
     YG_ENC_COUNT
 };
 
@@ -138,12 +143,23 @@ struct yg_seg_record_entry {
     uint32_t entry_count; // chunks
     struct yg_seg_dict_entry dict;
     struct yg_seg_dict_entry map; // code of the parent → own code + 1; see segment.md §3
-    uint32_t parent;              // column that it follows; YG_COLUMN_NONE
-    uint32_t own_columns;         // bit i: own column i of the stripe stands in its texts
+    uint32_t parent;              // column that it leans on; YG_COLUMN_NONE
+    uint32_t shape_bit;           // which bit of a shape says that the row has it
     uint64_t offset;              // of the first chunk; each follows the one before
     uint64_t reserved;
 };
 _Static_assert(sizeof(struct yg_seg_record_entry) == 64, "record is 64 bytes");
+// Texts of other columns that may stand inside a stripe's strings (version 2), 8 B each.
+struct yg_seg_own_entry {
+    uint32_t column;
+    uint32_t form; // YG_OWN_*
+};
+enum {
+    YG_OWN_TEXT = 0,   // a string as it is
+    YG_OWN_HEX = 1,    // an id, 32 digits
+    YG_OWN_NUMBER = 2, // an integer; a double with at most three decimals
+    YG_OWN_COUNT
+};
 #define YG_RECORD_SHAPES UINT32_C(0xfffffffe)
 #define YG_RECORD_REST UINT32_C(0xffffffff)
 #define YG_RECORD_IS_COLUMN(column) ((column) < YG_RECORD_SHAPES)
@@ -233,12 +249,15 @@ struct yg_seg_record { // a column in a stripe, as loaded
     const struct yg_seg_entry *entries; // [head.entry_count]
     const uint16_t *granules;           // entry i is of granule granules[i]; NULL: of granule i
     struct yg_seg_dict *dict;           // under the segment's lock
+    struct yg_seg_dict *map;            // the same
 };
 
 struct yg_seg_stripe {
     uint32_t row_count;
     uint32_t granule_count;
     const struct yg_seg_granule_entry *granules;
+    const struct yg_seg_own_entry *own; // slots that texts refer to
+    uint32_t own_count;
     struct yg_seg_record *records; // by column; only columns that the stripe has
     uint32_t record_count;
     struct yg_seg_entry *own_entries; // of all records

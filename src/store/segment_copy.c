@@ -68,7 +68,7 @@ static yg_rc copy_record(const struct copy *c, const struct yg_seg_record *from,
     if (YG_RECORD_IS_COLUMN(number))
         YG_TRY(column_number(c, number, &number, err));
     YG_TRY(yg_seg_writer_record(c->w, c->to, number, &rec, err));
-    rec->head.own_columns = from->head.own_columns;
+    rec->head.shape_bit = from->head.shape_bit;
     if (from->head.parent != YG_COLUMN_NONE)
         YG_TRY(column_number(c, from->head.parent, &rec->head.parent, err));
     YG_TRY(copy_dict(c, &from->head.dict, &rec->head.dict, err));
@@ -100,6 +100,11 @@ static void copy_keys(const struct copy *c, uint32_t stripe) {
 static yg_rc copy_stripe(struct copy *c, uint32_t stripe, struct yg_err *err) {
     YG_TRY(yg_seg_writer_begin_stripe(c->w, c->from->granule_count, &c->to, err));
     memcpy(c->to->granules, c->from->granules, sizeof(*c->to->granules) * c->from->granule_count);
+    c->to->own_count = c->from->own_count;
+    for (uint32_t i = 0; i < c->from->own_count; i++) {
+        c->to->own[i].form = c->from->own[i].form;
+        YG_TRY(column_number(c, c->from->own[i].column, &c->to->own[i].column, err));
+    }
     for (uint32_t i = 0; i < c->from->record_count; i++)
         YG_TRY(copy_record(c, &c->from->records[i], err));
     copy_keys(c, stripe);

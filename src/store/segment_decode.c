@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/panic.h"
 #include "store/enc_part.h"
+#include "store/segment_lean.h"
 
 static _Atomic uint64_t dict_uids;
 
@@ -131,20 +132,21 @@ static yg_rc load_dict(const struct place *p, const struct yg_seg_dict_entry *e,
     return YG_OK;
 }
 
-static yg_rc get_dict(const struct place *p, uint32_t stripe, uint32_t column,
+// The dictionary that `entry` names, kept in *slot.
+static yg_rc get_strs(const struct place *p, const char *what,
+                      const struct yg_seg_dict_entry *entry, struct yg_seg_dict **slot,
                       struct yg_arena *arena, const struct yg_dict **ret_dict, struct yg_err *err) {
-    struct yg_seg_record *rec = yg_segment_record(&p->seg->dir.stripes[stripe], column);
     struct place where = *p;
-    where.what = "dictionary of column";
-    where.offset = rec->head.dict.offset;
+    where.what = what;
+    where.offset = entry->offset;
     pthread_mutex_lock(&p->seg->lock);
-    struct yg_seg_dict *d = rec->dict;
+    struct yg_seg_dict *d = *slot;
     yg_rc rc = YG_OK;
     if (d == NULL) {
         d = yg_calloc(YG_MEM_CACHE, 1, sizeof(*d));
-        rc = load_dict(&where, &rec->head.dict, arena, d, err);
+        rc = load_dict(&where, entry, arena, d, err);
         if (rc == YG_OK) {
-            rec->dict = d;
+            *slot = d;
         } else {
             yg_free(YG_MEM_CACHE, d->own_strs);
             yg_free(YG_MEM_CACHE, d->own_bytes);
@@ -157,16 +159,13 @@ static yg_rc get_dict(const struct place *p, uint32_t stripe, uint32_t column,
     return rc;
 }
 
-// ------------------------------------------------------------ values
-
-// No column refers to others yet.
-yg_rc yg_segment_own_source(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
-                            uint32_t column, struct yg_arena *arena,
-                            struct yg_enc_own_source *ret_source, struct yg_err *err) {
-    (void)seg, (void)stripe, (void)granule, (void)column, (void)arena, (void)err;
-    *ret_source = (struct yg_enc_own_source){0};
-    return YG_OK;
+static yg_rc get_dict(const struct place *p, uint32_t stripe, uint32_t column,
+                      struct yg_arena *arena, const struct yg_dict **ret_dict, struct yg_err *err) {
+    struct yg_seg_record *rec = yg_segment_record(&p->seg->dir.stripes[stripe], column);
+    return get_strs(p, "dictionary of column", &rec->head.dict, &rec->dict, arena, ret_dict, err);
 }
+
+// ------------------------------------------------------------ values
 
 struct decode {
     struct place at;
@@ -209,6 +208,9 @@ static yg_rc decode_presence(struct decode *d, const struct yg_seg_entry *e, str
             yg_bits_set(bits, row);
         }
         d->body = yg_str_sub(d->body, 2 + 2 * (size_t)n, SIZE_MAX);
+    } else if (kind == YG_PRESENCE_SHAPE && YG_RECORD_IS_COLUMN(d->column)) {
+        YG_TRY(yg_lean_presence(d->at.seg, d->stripe, d->at.granule, d->record->head.shape_bit,
+                                d->arena, bits, err));
     } else {
         return corrupt(&d->at, "unknown kind of presence", err);
     }
@@ -223,6 +225,20 @@ static bool in_place(const struct decode *d) {
            ((uintptr_t)d->body.ptr & 7) == 0;
 }
 
+static struct yg_lean lean_on(const struct decode *d) {
+    return (struct yg_lean){
+        .seg = d->at.seg,
+        .stripe = d->stripe,
+        .granule = d->at.granule,
+        .record = d->record,
+        .body = d->body,
+        .rows = d->out->rows,
+        .count = d->out->count,
+        .present = d->out->present,
+        .arena = d->arena,
+    };
+}
+
 static yg_rc decode_strings(struct decode *d, struct yg_enc_reader *r, struct yg_err *why) {
     struct yg_seg_values *out = d->out;
     const struct place *p = &d->at;
@@ -233,6 +249,13 @@ static yg_rc decode_strings(struct decode *d, struct yg_enc_reader *r, struct yg
         return yg_enc_get_strs(r, &out->strs, why);
     }
     YG_TRY(get_dict(p, d->stripe, d->column, d->arena, &out->dict, why));
+    if (d->head.encoding == YG_ENC_FOLLOW) {
+        struct yg_lean l = lean_on(d);
+        struct yg_seg_record *rec = yg_segment_record(&p->seg->dir.stripes[d->stripe], d->column);
+        l.dict = out->dict;
+        YG_TRY(get_strs(p, "map of column", &rec->head.map, &rec->map, d->arena, &l.map, why));
+        return yg_lean_codes(&l, &out->codes, why);
+    }
     return yg_enc_get_codes(r, out->dict->count, &out->codes, why);
 }
 
@@ -253,6 +276,10 @@ static yg_rc decode_type(struct decode *d, enum yg_type type, struct yg_err *why
         return decode_strings(d, &r, why);
     case YG_T_I64:
     case YG_T_BOOL:
+        if (d->head.encoding == YG_ENC_PARENT_ROW) {
+            struct yg_lean l = lean_on(d);
+            return yg_lean_rows(&l, &out->i64, why);
+        }
         if (!in_place(d))
             return yg_enc_get_i64(&r, &out->i64, why);
         out->i64 = (const int64_t *)(const void *)d->body.ptr;
@@ -270,12 +297,15 @@ static yg_rc decode_type(struct decode *d, enum yg_type type, struct yg_err *why
 yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
                         struct yg_arena *arena, struct yg_seg_values *ret_values,
                         struct yg_err *err) {
-    YG_ASSERT(seg->loaded && stripe < seg->dir.stripe_count && column < seg->dir.column_count);
+    static const struct yg_seg_column shapes = {{"(shapes)", 8}, YG_T_STR};
+    YG_ASSERT(seg->loaded && stripe < seg->dir.stripe_count &&
+              (column < seg->dir.column_count || column == YG_RECORD_SHAPES));
     const struct yg_seg_stripe *st = &seg->dir.stripes[stripe];
     YG_ASSERT(granule < st->granule_count);
     const struct yg_seg_record *rec = yg_segment_record(st, column);
     const struct yg_seg_entry *e = yg_segment_entry(rec, granule);
-    const struct yg_seg_column *col = &seg->dir.columns[column];
+    const struct yg_seg_column *col =
+        YG_RECORD_IS_COLUMN(column) ? &seg->dir.columns[column] : &shapes;
     struct yg_seg_values out = {.rows = st->granules[granule].rows, .count = e->count};
     struct decode d = {
         .at = {seg, "column", col->name, granule, e->offset},

@@ -18,16 +18,20 @@ static const void *take(struct parser *p, uint64_t bytes) {
     return ptr;
 }
 
+static void free_dict(struct yg_seg_dict *d) {
+    if (d == NULL)
+        return;
+    yg_free(YG_MEM_CACHE, d->own_strs);
+    yg_free(YG_MEM_CACHE, d->own_bytes);
+    yg_free(YG_MEM_CACHE, d);
+}
+
 void yg_seg_dir_fini(struct yg_seg_dir *d) {
     for (uint32_t s = 0; d->stripes && s <= d->stripe_count; s++) { // the last may be half built
         struct yg_seg_stripe *st = &d->stripes[s];
         for (uint32_t i = 0; st->records && i < st->record_count; i++) {
-            struct yg_seg_dict *dict = st->records[i].dict;
-            if (dict == NULL)
-                continue;
-            yg_free(YG_MEM_CACHE, dict->own_strs);
-            yg_free(YG_MEM_CACHE, dict->own_bytes);
-            yg_free(YG_MEM_CACHE, dict);
+            free_dict(st->records[i].dict);
+            free_dict(st->records[i].map);
         }
         yg_free(YG_MEM_CACHE, st->records);
         yg_free(YG_MEM_CACHE, st->own_entries);
@@ -212,8 +216,15 @@ static bool parse_stripe_v2(struct parser *p, const struct yg_seg_dir *d, struct
         return false;
     st->row_count = counts[0];
     st->granule_count = counts[1];
-    if (!parse_granules(p, st) || !parse_heads(p, d, st, counts[2]))
+    st->own_count = counts[3];
+    if (!parse_granules(p, st) || st->own_count > YG_SEG_OWN_MAX)
         return false;
+    st->own = take(p, sizeof(*st->own) * st->own_count);
+    if (st->own == NULL || !parse_heads(p, d, st, counts[2]))
+        return false;
+    for (uint32_t i = 0; i < st->own_count; i++)
+        if (st->own[i].column >= d->column_count || st->own[i].form >= YG_OWN_COUNT)
+            return false;
     uint64_t n = 0;
     for (uint32_t i = 0; i < st->record_count; i++) {
         struct yg_seg_record *rec = &st->records[i];

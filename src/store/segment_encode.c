@@ -60,6 +60,8 @@ static yg_rc chunk_end(struct yg_buf *out, size_t at, struct yg_seg_chunk head,
 static uint8_t put_presence(const struct yg_enc_input *in, struct yg_buf *out) {
     if (in->count == in->rows)
         return YG_PRESENCE_ALL;
+    if (in->by_shape)
+        return YG_PRESENCE_SHAPE;
     size_t words = YG_BITS_WORDS(in->rows);
     if (2 + 2 * (size_t)in->count < words * 8) {
         uint16_t list[YG_GRANULE_ROWS];
@@ -177,7 +179,12 @@ yg_rc yg_encode_chunk(struct yg_encoder *e, const struct yg_enc_input *in, struc
     struct yg_seg_chunk head = {.rows = (uint16_t)in->rows};
     head.flags = put_presence(in, out);
     size_t values_at = out->len;
-    YG_TRY(put_values(e, in, out, &head.encoding, err));
+    if (in->given_encoding) {
+        head.encoding = in->given_encoding;
+        yg_buf_puts(out, in->given);
+    } else {
+        YG_TRY(put_values(e, in, out, &head.encoding, err));
+    }
     head.raw_bytes = (uint32_t)(out->len - values_at);
     size_t end = out->len;
     YG_TRY(chunk_end(out, at, head, err));

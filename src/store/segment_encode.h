@@ -31,7 +31,10 @@ struct yg_enc_input {
     // strings: [count × own_count], value by value; empty = that row has none. NULL: none. Slot s
     // must mean the same column when the chunk is decoded (struct yg_enc_own_source).
     const yg_str *own;
-    uint32_t own_count; // ≤ YG_ENC_OWN_MAX; those that hit most often first
+    uint32_t own_count;     // ≤ YG_ENC_OWN_MAX; those that hit most often first
+    bool by_shape;          // which rows have a value is said by their shapes
+    uint8_t given_encoding; // when not 0: the values are encoded already, as `given`
+    yg_str given;
 };
 
 // Where a decoder gets the own texts from. texts() gives one text per row of the granule (not per

@@ -6,11 +6,18 @@
 #define ARENA_BYTES_MAX ((size_t)3 << 30)
 #define DICT_COUNT_SMALL 4096u // so many distinct strings always go into a stripe's dictionary …
 #define DICT_REPEATS 16u       // … more when each stands so often in the stripe
+#define LATE_BYTES 64u         // strings longer than ids may hold ids
 #define PLAIN_DICT_SMALL 64u   // the same in memory segments, where nothing is compressed
 #define PLAIN_DICT_REPEATS 2u
 
 static bool is_text(enum yg_type type) {
     return type == YG_T_STR || type == YG_T_JSON;
+}
+
+// Texts of which others' texts may be parts: written last.
+static bool is_late(const struct yg_stripe_column *col) {
+    return is_text(col->type) &&
+           (col->longest > LATE_BYTES || yg_str_eq_c(col->name, YG_COL_MESSAGE));
 }
 
 // Does a dictionary pay? Fewer distinct strings never change yes to no.
@@ -219,8 +226,21 @@ static yg_rc write_granule(struct w_work *sw, const struct w_view *view, struct 
     return yg_seg_writer_flush(w, YG_SEG_WRITER_BUFFER_BYTES, err);
 }
 
-static yg_rc write_granules(struct w_work *sw, const struct w_view *view, struct w_record *rec,
-                            struct yg_err *err) {
+// What the granule's values lean on. rows: of the stripe.
+static void lean_granule(struct w_work *sw, const struct w_lean *lean, const uint32_t *rows,
+                         struct yg_enc_input *in, uint32_t granule) {
+    in->by_shape = lean->by_shape;
+    if (lean->own)
+        yg_seg_own_granule(sw, rows, in);
+    if (lean->parent && yg_seg_follow_granule(sw, lean, rows, in->codes, in->count))
+        in->given_encoding = YG_ENC_FOLLOW;
+    else if (lean->rows && yg_seg_rows_granule(sw, rows, in->i64, in->count, granule))
+        in->given_encoding = YG_ENC_PARENT_ROW;
+    in->given = yg_buf_str(&sw->given);
+}
+
+static yg_rc write_granules(struct w_work *sw, const struct w_view *view, const struct w_lean *lean,
+                            struct w_record *rec, struct yg_err *err) {
     const struct yg_stripe_values *v = &view->v;
     uint32_t i = 0;
     for (uint32_t g = 0; g < sw->granule_count; g++) {
@@ -240,8 +260,10 @@ static yg_rc write_granules(struct w_work *sw, const struct w_view *view, struct
             .f64 = v->f64 ? v->f64 + first : NULL,
             .ids = v->ids ? v->ids + first : NULL,
         };
-        if (in.count > 0)
-            YG_TRY(write_granule(sw, view, rec, &in, g, err));
+        if (in.count == 0)
+            continue;
+        lean_granule(sw, lean, v->rows + first, &in, g);
+        YG_TRY(write_granule(sw, view, rec, &in, g, err));
     }
     YG_ASSERT(i == v->count);
     return YG_OK;
@@ -258,9 +280,30 @@ static void note_ids(struct yg_seg_writer *w, const struct w_view *view) {
     }
 }
 
+// Decides what the column leans on, and keeps it where others may lean on it.
+static yg_rc choose_lean(struct w_work *sw, uint32_t column, const struct w_view *view,
+                         struct w_record *rec, struct w_lean *lean, struct yg_err *err) {
+    uint32_t number = rec->head.column;
+    lean->by_shape = yg_seg_shapes_take(sw, view, rec);
+    YG_TRY(yg_seg_follow_find(sw, view, rec, lean, err));
+    if (lean->parent == NULL)
+        YG_TRY(yg_seg_follow_keep(sw, view, number, err));
+    YG_TRY(yg_seg_rows_keep(sw, view, number, err));
+    if (sw->spans && view->col->type == YG_T_I64 &&
+        yg_str_eq_c(view->col->name, YG_COL_PARENT_ID)) {
+        lean->rows = true;
+        rec->head.parent = sw->span_number;
+    }
+    if (is_late(view->col))
+        return yg_seg_own_wanted(sw, view, &lean->own, err);
+    yg_seg_own_note(sw, column, view, number);
+    return YG_OK;
+}
+
 static yg_rc write_column(struct w_work *sw, uint32_t column, struct yg_err *err) {
     struct yg_seg_writer *w = sw->w;
     struct w_view view = {0};
+    struct w_lean lean = {0};
     struct w_record *rec;
     uint32_t number;
     yg_arena_reset(sw->column);
@@ -274,10 +317,49 @@ static yg_rc write_column(struct w_work *sw, uint32_t column, struct yg_err *err
     if (w->keys == NULL && view.col->type == YG_T_ID &&
         yg_str_eq_c(view.col->name, YG_COL_TRACE_ID))
         note_ids(w, &view);
-    return write_granules(sw, &view, rec, err);
+    YG_TRY(choose_lean(sw, column, &view, rec, &lean, err));
+    return write_granules(sw, &view, &lean, rec, err);
 }
 
 // ------------------------------------------------------------ the stripe
+
+// What others lean on comes first: span ids before parent ids, columns of many values before those
+// of few, texts last.
+static uint32_t rank_of(const struct yg_stripe_column *col) {
+    if (!is_text(col->type))
+        return yg_str_eq_c(col->name, YG_COL_PARENT_ID) ? 1 : 0;
+    return is_late(col) ? 3 : 2;
+}
+
+static int by_rank(const void *a, const void *b, void *arg) {
+    const struct yg_stripe_column *columns = arg;
+    uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
+    const struct yg_stripe_column *x = &columns[i], *y = &columns[k];
+    uint32_t p = rank_of(x), q = rank_of(y);
+    if (p != q)
+        return p < q ? -1 : 1;
+    if (p >= 2 && x->distinct != y->distinct)
+        return x->distinct > y->distinct ? -1 : 1;
+    return i < k ? -1 : i > k;
+}
+
+static yg_rc write_columns(struct w_work *sw, struct yg_err *err) {
+    uint32_t n = sw->src->column_count;
+    uint32_t *sequence = yg_arena_alloc(sw->arena, sizeof(*sequence) * (n + 1u));
+    if (sequence == NULL)
+        return yg_seg_writer_no_memory(err);
+    for (uint32_t i = 0; i < n; i++)
+        sequence[i] = i;
+    struct yg_stripe_column *columns = yg_arena_alloc(sw->arena, sizeof(*columns) * (n + 1u));
+    if (columns == NULL)
+        return yg_seg_writer_no_memory(err);
+    memcpy(columns, sw->src->columns, sizeof(*columns) * n);
+    if (!sw->w->options.plain)
+        qsort_r(sequence, n, sizeof(*sequence), by_rank, columns);
+    for (uint32_t i = 0; i < n; i++)
+        YG_TRY(write_column(sw, sequence[i], err));
+    return yg_seg_shapes_write(sw, err);
+}
 
 static yg_rc write_stripe(struct w_work *sw, struct yg_err *err) {
     YG_TRY(cut_granules(sw, err));
@@ -287,8 +369,8 @@ static yg_rc write_stripe(struct w_work *sw, struct yg_err *err) {
             (struct yg_seg_granule_entry){.rows = sw->cuts[g + 1] - sw->cuts[g],
                                           .min_time_ns = INT64_MAX,
                                           .max_time_ns = INT64_MIN};
-    for (uint32_t c = 0; c < sw->src->column_count; c++)
-        YG_TRY(write_column(sw, c, err));
+    YG_TRY(yg_seg_shapes_build(sw, err));
+    YG_TRY(write_columns(sw, err));
     return yg_seg_writer_end_stripe(sw->w, sw->stripe, err);
 }
 
@@ -300,7 +382,9 @@ yg_rc yg_seg_writer_stripe(struct yg_seg_writer *w, const struct yg_stripe_sourc
     sw->src = src;
     sw->arena = yg_arena_create(YG_MEM_STORE, ARENA_BYTES_MAX);
     sw->column = yg_arena_create(YG_MEM_STORE, ARENA_BYTES_MAX);
+    sw->given = YG_BUF(YG_MEM_STORE, YG_SEG_CHUNK_RAW_MAX);
     yg_rc rc = write_stripe(sw, err);
+    yg_buf_fini(&sw->given);
     yg_arena_destroy(sw->column);
     yg_arena_destroy(sw->arena);
     yg_free(YG_MEM_STORE, sw);

@@ -32,7 +32,9 @@ struct yg_seg_writer *yg_seg_writer_create(const struct yg_seg_writer_options *o
     w->index = YG_MAP(YG_MEM_STORE, false);
     w->sum.min_time_ns = INT64_MAX;
     w->sum.max_time_ns = INT64_MIN;
-    yg_encoder_init(&w->enc, options->plain ? YG_ENC_LEVEL_PLAIN : YG_ENC_LEVEL_FILE);
+    yg_encoder_init(&w->enc, options->plain   ? YG_ENC_LEVEL_PLAIN
+                             : options->final ? YG_ENC_LEVEL_FINAL
+                                              : YG_ENC_LEVEL_FILE);
     struct yg_seg_header head = {
         .magic = {'Y', 'G', 'S', 'G'},
         .version = YG_SEG_VERSION,
@@ -116,7 +118,8 @@ yg_rc yg_seg_writer_record(struct yg_seg_writer *w, struct w_stripe *st, uint32_
     if (!YG_ARENA_GROW(w->arena, st->records, st->record_count, st->record_cap))
         return yg_seg_writer_no_memory(err);
     struct w_record *rec = &st->records[st->record_count++];
-    *rec = (struct w_record){.head = {.column = column, .parent = YG_COLUMN_NONE}};
+    *rec = (struct w_record){
+        .head = {.column = column, .parent = YG_COLUMN_NONE, .shape_bit = YG_COLUMN_NONE}};
     *ret_record = rec;
     return YG_OK;
 }
@@ -210,9 +213,13 @@ static int by_column(const void *a, const void *b) {
 
 // place: number in the writer → number in the directory.
 static void put_stripe(struct w_stripe *st, const uint32_t *place, struct yg_buf *out) {
-    uint32_t counts[4] = {st->row_count, st->granule_count, st->record_count, 0};
+    uint32_t counts[4] = {st->row_count, st->granule_count, st->record_count, st->own_count};
     yg_buf_put(out, counts, sizeof(counts));
     yg_buf_put(out, st->granules, sizeof(*st->granules) * st->granule_count);
+    for (uint32_t i = 0; i < st->own_count; i++) {
+        struct yg_seg_own_entry own = {place[st->own[i].column], st->own[i].form};
+        yg_buf_put(out, &own, sizeof(own));
+    }
     for (uint32_t i = 0; i < st->record_count; i++) {
         struct yg_seg_record_entry *head = &st->records[i].head;
         if (YG_RECORD_IS_COLUMN(head->column))

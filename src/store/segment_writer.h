@@ -24,6 +24,8 @@ struct w_stripe {
     uint32_t row_count;
     uint32_t granule_count;
     struct yg_seg_granule_entry *granules;
+    struct yg_seg_own_entry own[YG_SEG_OWN_MAX]; // the writer's numbers of columns
+    uint32_t own_count;
     struct w_record *records;
     uint32_t record_count;
     uint32_t record_cap;
@@ -80,6 +82,37 @@ struct w_view {
     bool coded;
 };
 
+// One code a row that says which columns the row has (segment_shape.c).
+struct w_shapes {
+    bool on;
+    uint32_t *codes; // [row]
+    uint32_t count;
+    uint32_t *rows; // [shape]: rows of it
+    uint32_t *seen; // [shape]: scratch
+    uint8_t *bits;  // [shape × stride]
+    uint32_t stride;
+    uint32_t bit_count;
+    uint32_t sparse_below; // columns with fewer values are not in it
+};
+
+// A column whose codes decide those of others (segment_follow.c).
+struct w_parent {
+    uint32_t number;
+    uint32_t dict_count;
+    uint32_t *codes; // [row], YG_COLUMN_NONE where it has no value
+};
+#define W_PARENTS_MAX 12u
+
+// A column whose texts may stand inside those of others (segment_own.c).
+struct w_own {
+    uint32_t column; // of the source
+    uint32_t number;
+    uint32_t form; // YG_OWN_*
+    uint32_t hits;
+    yg_str *texts; // [row]; empty = none; once the slots are settled
+};
+#define W_OWN_CANDIDATES 32u
+
 struct w_work {
     struct yg_seg_writer *w;
     const struct yg_stripe_source *src;
@@ -88,8 +121,55 @@ struct w_work {
     struct yg_arena *column; // for the column at hand
     uint32_t *cuts;          // granule g has rows [cuts[g], cuts[g + 1])
     uint32_t granule_count;
+    struct w_shapes shapes;
+    struct w_parent parents[W_PARENTS_MAX];
+    uint32_t parent_count;
+    struct w_own own[W_OWN_CANDIDATES];
+    uint32_t own_count;
+    bool own_fixed;                    // the stripe's slots are settled
+    yg_str *own_flat;                  // scratch: texts value by value
+    uint32_t span_number;              // the column of span ids
+    const int64_t *spans;              // [row] span id, 0 = none
+    struct yg_buf given;               // scratch: a chunk's values
     uint32_t at_rows[YG_GRANULE_ROWS]; // scratch
     yg_str texts[YG_GRANULE_ROWS];     // scratch
 };
+
+// What one column leans on, decided before its granules are written.
+struct w_lean {
+    bool by_shape;
+    const struct w_parent *parent; // FOLLOW
+    const uint32_t *map;           // [parent's code] own code + 1
+    bool rows;                     // PARENT_ROW
+    bool own;
+};
+
+// Shapes: from the source's rows; then column by column; at last the shapes themselves.
+yg_rc yg_seg_shapes_build(struct w_work *sw, struct yg_err *err) YG_MUST_USE;
+// True when the shapes say exactly which rows have the column; sets the record's bit.
+bool yg_seg_shapes_take(struct w_work *sw, const struct w_view *view, struct w_record *rec);
+yg_rc yg_seg_shapes_write(struct w_work *sw, struct yg_err *err) YG_MUST_USE;
+
+// Following values: finds a parent and its map (written at once), or keeps the column as a parent.
+yg_rc yg_seg_follow_find(struct w_work *sw, const struct w_view *view, struct w_record *rec,
+                         struct w_lean *lean, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_seg_follow_keep(struct w_work *sw, const struct w_view *view, uint32_t number,
+                         struct yg_err *err) YG_MUST_USE;
+// The granule's codes as exceptions from the map into sw->given; false: too many.
+bool yg_seg_follow_granule(struct w_work *sw, const struct w_lean *lean, const uint32_t *rows,
+                           const uint32_t *codes, uint32_t count);
+// Parent rows: keeps the span ids; a granule of parent ids into sw->given.
+yg_rc yg_seg_rows_keep(struct w_work *sw, const struct w_view *view, uint32_t number,
+                       struct yg_err *err) YG_MUST_USE;
+bool yg_seg_rows_granule(struct w_work *sw, const uint32_t *rows, const int64_t *values,
+                         uint32_t count, uint32_t granule);
+
+// Own texts: notes a column that may stand in others; asks whether a column's texts hold any; fills
+// in what a granule's texts may refer to.
+void yg_seg_own_note(struct w_work *sw, uint32_t column, const struct w_view *view,
+                     uint32_t number);
+yg_rc yg_seg_own_wanted(struct w_work *sw, const struct w_view *view, bool *ret_wanted,
+                        struct yg_err *err) YG_MUST_USE;
+void yg_seg_own_granule(struct w_work *sw, const uint32_t *rows, struct yg_enc_input *in);
 
 #endif

@@ -14,8 +14,9 @@
 struct yg_stripe_column {
     yg_str name; // borrowed from the source
     enum yg_type type;
-    uint32_t count;   // rows that have a value
-    uint32_t longest; // strings: bytes of the longest one, or a bound; 0 = not known
+    uint32_t count;    // rows that have a value
+    uint32_t longest;  // strings: bytes of the longest one, or a bound; 0 = not known
+    uint32_t distinct; // strings: how many differ, or a guess; 0 = not known
 };
 
 // The values of one column, by ascending row. Exactly one of the arrays is set; strings come as
