@@ -105,7 +105,7 @@ static yg_rc cut(struct run *r, struct yg_err *err) {
         yg_snapshot_segment(s->snapshot, segment, &info);
         for (to = from; to < s->granule_count && s->granules[to].segment == segment;)
             to++;
-        if (by_number && info.min_time_ns >= r->q->range.from_ns &&
+        if (by_number && info.hidden == 0 && info.min_time_ns >= r->q->range.from_ns &&
             info.max_time_ns < r->q->range.to_ns) {
             yg_agg_add_rows(&r->workers[0].agg, info.row_count);
             s->stats->rows_matched += info.row_count;
@@ -157,6 +157,7 @@ static yg_rc run_kept(struct run *r, struct worker *w, const struct task *t) {
     struct yg_segment_info info;
     yg_snapshot_segment(r->scan->snapshot, g->segment, &info);
     struct yg_partial_key key = {.segment_id = info.id,
+                                 .hidden = info.hidden,
                                  .plan = {r->plan[0], r->plan[1] ^ info.hidden},
                                  .run = g->granule / PARTIAL_GRANULES};
     struct yg_partial *known = yg_partials_get(r->partials, &key);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cache of partial results. Keys are a segment, a run of its granules and a plan; segments
-// never change, so nothing is ever invalidated: partials of merged segments are not asked for again
-// and fall out. One lock; partials are counted references, so readers add them up outside it.
+// never change (a deletion that hides rows is part of the key), so nothing is ever invalidated:
+// partials of merged segments are not asked for again and fall out. One lock; partials are counted
+// references, so readers add them up outside it.
 #include "query/events_cache.h"
 
 #include "base/counter.h"
@@ -53,8 +54,8 @@ static struct yg_partial **slot_of(struct yg_partials *p, const struct yg_partia
 }
 
 static bool same(const struct yg_partial_key *a, const struct yg_partial_key *b) {
-    return a->segment_id == b->segment_id && a->plan[0] == b->plan[0] && a->plan[1] == b->plan[1] &&
-           a->run == b->run;
+    return a->segment_id == b->segment_id && a->hidden == b->hidden && a->plan[0] == b->plan[0] &&
+           a->plan[1] == b->plan[1] && a->run == b->run;
 }
 
 static void unlink_age(struct yg_partials *p, struct yg_partial *e) {

@@ -13,6 +13,7 @@ struct yg_partials; // one per store, made on first use; any thread
 
 struct yg_partial_key {
     uint64_t segment_id;
+    uint64_t hidden;  // newest deletion that hides rows of it
     uint64_t plan[2]; // hash of the fingerprint
     uint32_t run;     // which 64 granules
 };
