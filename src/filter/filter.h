@@ -55,6 +55,10 @@ struct yg_granules {
     void (*value)(void *ctx, yg_str column, yg_str text, uint64_t *bits);
     void (*id)(void *ctx, yg_str column, yg_id128 id, uint64_t *bits);
     void (*word)(void *ctx, yg_str column, yg_str folded_word, uint64_t *bits);
+    // Granules where a STR value may fit: dictionaries are asked value by value, strings without
+    // one all may.
+    void (*matching)(void *ctx, yg_str column, bool (*fits)(void *arg, yg_str value), void *arg,
+                     uint64_t *bits);
     void *ctx;
 };
 // Sets ret_bits (YG_BITS_WORDS(g->count) words) to the granules that may hold a matching row. Time

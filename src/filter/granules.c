@@ -47,13 +47,36 @@ yg_rc yg_leaf_words(struct yg_leaf *l, bool wild, struct yg_arena *arena, struct
 
 // ------------------------------------------------------------ one condition on one column
 
-static void string_granules(struct granule_run *x, const struct yg_leaf *l, yg_str column,
-                            uint64_t *bits, uint64_t *tmp) {
+struct fit {
+    const struct yg_leaf *leaf;
+    const struct yg_source *source;
+};
+
+static bool fits(void *arg, yg_str value) {
+    const struct fit *f = arg;
+    bool fit = f->source->kind == YG_SOURCE_COLUMN ? yg_leaf_str(f->leaf, value, false)
+                                                   : yg_leaf_tags(f->leaf, value, f->source);
+    // An expression that gave up: the granule is read, and says so.
+    return fit || (f->leaf->kind == YG_NODE_REGEX && yg_regex_check(f->leaf->regex, NULL) != YG_OK);
+}
+
+static void matching_granules(const struct granule_run *x, const struct yg_leaf *l,
+                              const struct yg_source *s, uint64_t *bits) {
+    struct fit f = {l, s};
+    if (l->kind == YG_NODE_EXISTS && s->kind == YG_SOURCE_COLUMN)
+        x->g->present(x->g->ctx, s->column, YG_T_STR, NULL, bits);
+    else
+        x->g->matching(x->g->ctx, s->column, fits, &f, bits);
+}
+
+static void string_granules(struct granule_run *x, const struct yg_leaf *l,
+                            const struct yg_source *s, uint64_t *bits, uint64_t *tmp) {
+    yg_str column = s->column;
     const struct yg_granules *g = x->g;
     bool whole = l->kind == YG_NODE_TERM && !l->status;
     uint32_t asked = l->word_count + whole;
     if (asked == 0 || x->questions + asked > KEY_QUESTIONS_MAX) {
-        g->present(g->ctx, column, YG_T_STR, NULL, bits);
+        matching_granules(x, l, s, bits);
         return;
     }
     x->questions += asked;
@@ -115,13 +138,13 @@ static void source_granules(struct granule_run *x, const struct yg_leaf *l,
     switch (s->kind) {
     case YG_SOURCE_TAG:
     case YG_SOURCE_TAGS:
-        g->present(g->ctx, s->column, YG_T_STR, NULL, bits);
+        matching_granules(x, l, s, bits);
         return;
     case YG_SOURCE_PATH:
         g->present(g->ctx, s->column, YG_T_JSON, NULL, bits);
         return;
     case YG_SOURCE_COLUMN:
-        string_granules(x, l, s->column, bits, tmp);
+        string_granules(x, l, s, bits, tmp);
         id_granules(x, l, s->column, bits);
         number_granules(x, l, s->column, YG_T_I64, bits);
         number_granules(x, l, s->column, YG_T_F64, bits);

@@ -2,7 +2,10 @@
 // Running a compiled filter over a block: bitmaps, dictionary outcomes, skipping by statistics.
 #include "filter/steps.h"
 
+#include <math.h>
+
 #include "base/panic.h"
+#include "filter/kernels.h"
 
 // Rows that a source may decide: in mask, present, not yet found.
 static inline uint64_t wanted(const uint64_t *mask, const uint64_t *present, const uint64_t *out,
@@ -50,6 +53,12 @@ static bool test_text(const struct leaf_run *x, yg_str v, bool json) {
     return false;
 }
 
+// out |= hits where a row is asked for and has a value.
+static void add_hits(const struct leaf_run *x, const struct yg_vec *v, const uint64_t *hits) {
+    for (uint32_t w = 0; w < YG_BITS_WORDS(x->b->row_count); w++)
+        x->out[w] |= hits[w] & wanted(x->mask, v->present, x->out, w);
+}
+
 // Equality on a dictionary: at most one code answers.
 static bool find_code(const struct yg_dict *d, yg_str text, uint32_t *ret_code) {
     for (uint32_t c = 0; c < d->count; c++)
@@ -72,14 +81,22 @@ static void run_term_on_dict(const struct leaf_run *x, const struct yg_vec *v, u
     }
     if (v->dict->count == 0 || memo[code] != 2)
         return;
-    EACH_WANTED_ROW(x->b, x->mask, v, x->out, v->codes[r] == code);
+    uint64_t hits[YG_REGISTER_WORDS];
+    yg_rows_code(v->codes, x->b->row_count, code, hits);
+    add_hits(x, v, hits);
 }
 
-static inline bool memo_test(const struct leaf_run *x, const struct yg_vec *v, uint8_t *memo,
-                             uint32_t code, bool json) {
-    if (memo[code] == 0)
-        memo[code] = test_text(x, v->dict->strs[code], json) ? 2 : 1;
-    return memo[code] == 2;
+// Asks for the values of the wanted rows that were not asked for before, then looks them all up.
+static void run_memo(const struct leaf_run *x, const struct yg_vec *v, uint8_t *memo, bool json) {
+    uint64_t hits[YG_REGISTER_WORDS];
+    for (uint32_t w = 0; w < YG_BITS_WORDS(x->b->row_count); w++)
+        for (uint64_t todo = wanted(x->mask, v->present, x->out, w); todo; todo &= todo - 1) {
+            uint32_t code = v->codes[w * 64 + (uint32_t)__builtin_ctzll(todo)];
+            if (memo[code] == 0)
+                memo[code] = test_text(x, v->dict->strs[code], json) ? 2 : 1;
+        }
+    yg_rows_outcome(v->codes, x->b->row_count, memo, hits);
+    add_hits(x, v, hits);
 }
 
 static bool leaf_matches(void *ctx, yg_str text) {
@@ -115,33 +132,52 @@ static void run_text(const struct leaf_run *x, const struct yg_vec *v) {
         return;
     }
     if (memo)
-        EACH_WANTED_ROW(x->b, x->mask, v, x->out, memo_test(x, v, memo, v->codes[r], json));
+        run_memo(x, v, memo, json);
     else if (json || !run_pattern_on_chunk(x, v))
         EACH_WANTED_ROW(x->b, x->mask, v, x->out, test_text(x, yg_vec_str(v, r), json));
 }
 
-// One compare per row without branches; `cond` is an expression of row r.
-#define DENSE_ROWS(b, v, out, cond)                                                                \
-    do {                                                                                           \
-        for (uint32_t w_ = 0; w_ < YG_BITS_WORDS((b)->row_count); w_++) {                          \
-            uint32_t base_ = w_ * 64, n_ = (b)->row_count - base_;                                 \
-            uint64_t bits_ = 0;                                                                    \
-            for (uint32_t i_ = 0; i_ < (n_ < 64 ? n_ : 64); i_++) {                                \
-                uint32_t r = base_ + i_;                                                           \
-                bits_ |= (uint64_t)(cond) << i_;                                                   \
-            }                                                                                      \
-            (out)[w_] |= bits_ & ((v)->present ? (v)->present[w_] : ~UINT64_C(0));                 \
-        }                                                                                          \
-    } while (0)
+// The range of whole numbers that a numeric range allows; false where doubles round.
+static bool whole_bounds(const struct yg_leaf *l, int64_t *ret_lo, int64_t *ret_hi) {
+    const double exact = 9007199254740992.0; // 2^53
+    if (!l->numeric || (l->has_lo && !(fabs(l->lo) < exact)) ||
+        (l->has_hi && !(fabs(l->hi) < exact)))
+        return false;
+    *ret_lo = !l->has_lo ? INT64_MIN : (int64_t)(l->lo_open ? floor(l->lo) + 1 : ceil(l->lo));
+    *ret_hi = !l->has_hi ? INT64_MAX : (int64_t)(l->hi_open ? ceil(l->hi) - 1 : floor(l->hi));
+    return true;
+}
 
 static void run_i64(const struct leaf_run *x, const struct yg_vec *v) {
     const struct yg_leaf *l = x->leaf;
     bool is_id = yg_str_eq_c(x->source->column, YG_COL_SPAN_ID) ||
                  yg_str_eq_c(x->source->column, YG_COL_PARENT_ID);
-    if (l->kind == YG_NODE_TERM && !is_id && l->has_i64)
-        DENSE_ROWS(x->b, v, x->out, v->i64[r] == l->i64);
-    else
+    int64_t lo = l->i64, hi = l->i64;
+    bool plain = !is_id && ((l->kind == YG_NODE_TERM && l->has_i64) ||
+                            (l->kind == YG_NODE_RANGE && whole_bounds(l, &lo, &hi)));
+    if (!plain) {
         EACH_WANTED_ROW(x->b, x->mask, v, x->out, yg_leaf_i64(l, v->i64[r], is_id));
+        return;
+    }
+    uint64_t hits[YG_REGISTER_WORDS];
+    yg_rows_i64(v->i64, x->b->row_count, lo, hi, hits);
+    add_hits(x, v, hits);
+}
+
+static void run_f64(const struct leaf_run *x, const struct yg_vec *v) {
+    const struct yg_leaf *l = x->leaf;
+    uint64_t hits[YG_REGISTER_WORDS];
+    if (l->kind == YG_NODE_TERM && l->has_f64) {
+        yg_rows_f64(v->f64, x->b->row_count, l->f64, false, l->f64, false, hits);
+    } else if (l->kind == YG_NODE_RANGE && l->numeric) {
+        double lo = l->has_lo ? l->lo : -HUGE_VAL, hi = l->has_hi ? l->hi : HUGE_VAL;
+        yg_rows_f64(v->f64, x->b->row_count, lo, l->has_lo && l->lo_open, hi,
+                    l->has_hi && l->hi_open, hits);
+    } else {
+        EACH_WANTED_ROW(x->b, x->mask, v, x->out, yg_leaf_f64(l, v->f64[r]));
+        return;
+    }
+    add_hits(x, v, hits);
 }
 
 static void run_exists(const struct leaf_run *x, const struct yg_vec *v) {
@@ -171,7 +207,7 @@ static void run_vec(const struct leaf_run *x, const struct yg_vec *v) {
         break;
     case YG_T_F64:
         if (plain)
-            EACH_WANTED_ROW(x->b, x->mask, v, x->out, yg_leaf_f64(l, v->f64[r]));
+            run_f64(x, v);
         break;
     case YG_T_BOOL:
         if (plain)
@@ -274,10 +310,12 @@ static yg_rc start_rows(const struct yg_filter *f, struct yg_block *b, uint64_t 
     if (count != 1 || vecs[0]->type != YG_T_I64)
         return yg_fail(err, YG_ECORRUPT, "segment %llu, granule %u: no column \"timestamp\"",
                        (unsigned long long)b->segment_id, b->granule);
-    const int64_t *time = vecs[0]->i64;
     uint64_t *in_range = f->registers; // not in use yet
-    yg_bits_zero(in_range, b->row_count);
-    DENSE_ROWS(b, vecs[0], in_range, (time[r] >= f->range.from_ns) & (time[r] < f->range.to_ns));
+    if (f->range.to_ns == INT64_MIN) { // nothing is before that
+        yg_bits_zero(out, b->row_count);
+        return YG_OK;
+    }
+    yg_rows_i64(vecs[0]->i64, b->row_count, f->range.from_ns, f->range.to_ns - 1, in_range);
     for (uint32_t w = 0; w < words; w++)
         out[w] &= in_range[w];
     return YG_OK;

@@ -376,6 +376,11 @@ struct yg_seg_values {
 yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
                         struct yg_arena *arena, struct yg_seg_values *ret_values,
                         struct yg_err *err) YG_MUST_USE;
+// The dictionary of a string column in a stripe; NULL when it has none. Borrow: until the segment
+// is unloaded.
+yg_rc yg_segment_dict(struct yg_segment *seg, uint32_t stripe, uint32_t column,
+                      struct yg_arena *arena, const struct yg_dict **ret_dict,
+                      struct yg_err *err) YG_MUST_USE;
 // A granule (number in the segment) as a block.
 yg_rc yg_segment_block(struct yg_segment *seg, uint32_t granule, struct yg_arena *arena,
                        struct yg_block **ret_block, struct yg_err *err) YG_MUST_USE;

@@ -294,6 +294,17 @@ static yg_rc decode_type(struct decode *d, enum yg_type type, struct yg_err *why
     return yg_enc_damaged("unknown type", why);
 }
 
+yg_rc yg_segment_dict(struct yg_segment *seg, uint32_t stripe, uint32_t column,
+                      struct yg_arena *arena, const struct yg_dict **ret_dict, struct yg_err *err) {
+    YG_ASSERT(seg->loaded && stripe < seg->dir.stripe_count && column < seg->dir.column_count);
+    const struct yg_seg_record *rec = yg_segment_record(&seg->dir.stripes[stripe], column);
+    struct place at = {seg, "dictionary of column", seg->dir.columns[column].name, 0, 0};
+    *ret_dict = NULL;
+    if (rec == NULL || rec->head.dict.stored_bytes == 0)
+        return YG_OK;
+    return get_dict(&at, stripe, column, arena, ret_dict, err);
+}
+
 yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
                         struct yg_arena *arena, struct yg_seg_values *ret_values,
                         struct yg_err *err) {

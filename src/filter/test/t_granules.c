@@ -245,6 +245,18 @@ static void value(void *ctx, yg_str column, yg_str text, uint64_t *bits) {
 static void id(void *ctx, yg_str column, yg_id128 wanted, uint64_t *bits) {
     each_value(ctx, column, YG_T_ID, bits, same_low, &wanted);
 }
+struct fit {
+    bool (*fits)(void *arg, yg_str value);
+    void *arg;
+};
+static bool fit_value(const struct yg_batch_col *c, uint32_t k, const void *arg) {
+    const struct fit *f = arg;
+    return f->fits(f->arg, yg_batch_col_str(c, k));
+}
+static void matching(void *ctx, yg_str column, bool (*fits)(void *arg, yg_str value), void *arg,
+                     uint64_t *bits) {
+    each_value(ctx, column, YG_T_STR, bits, fit_value, &(struct fit){fits, arg});
+}
 static void word(void *ctx, yg_str column, yg_str folded_word, uint64_t *bits) {
     each_value(ctx, column, YG_T_STR, bits, holds_word, &folded_word);
 }
@@ -337,7 +349,7 @@ static void test_candidates(void **state) {
     (void)state;
     struct data d;
     data_init(&d);
-    struct yg_granules g = {YG_TRACK_LOGS, GRANULES, present, value, id, word, &d};
+    struct yg_granules g = {YG_TRACK_LOGS, GRANULES, present, value, id, word, matching, &d};
     uint32_t found = 0, skipped = 0;
     for (uint32_t i = 0; i < 4000; i++) {
         struct yg_buf q = YG_BUF(YG_MEM_QUERY, 65536);
