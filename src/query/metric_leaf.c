@@ -31,12 +31,12 @@ struct leaf {
     uint32_t group_count, group_cap;
     struct yg_map index;
     uint8_t *mask;
+    struct yg_buf key; // scratch of find_group
     // the series at hand
-    bool open;
     uint32_t group;
     enum yg_metric_type type;
     int64_t interval_s;
-    double *a, *n, *v;
+    double *a, *n, *v; // per bucket: sum or extreme, weight (0 = nothing there), value
     yg_rc rc;
     struct yg_err err;
     uint32_t seen;
@@ -82,15 +82,18 @@ static yg_rc find_group(struct leaf *l, yg_str tags, uint32_t *ret_idx) {
     struct yg_arena *a = l->r->arena;
     const struct yg_mnode *n = l->node;
     yg_str values[YG_MQ_KEYS_MAX];
-    struct yg_buf key = YG_BUF(YG_MEM_QUERY, 1u << 20);
+    if (n->key_count == 0 && l->group_count > 0) { // there is one group
+        *ret_idx = 0;
+        return YG_OK;
+    }
+    yg_buf_reset(&l->key);
     for (uint32_t i = 0; i < n->key_count; i++) {
         values[i] = key_value(a, n->keys[i], tags);
-        yg_buf_puts(&key, values[i]);
-        yg_buf_putc(&key, 0);
+        yg_buf_puts(&l->key, values[i]);
+        yg_buf_putc(&l->key, 0);
     }
     bool fresh;
-    uint64_t *at = yg_map_put(&l->index, yg_buf_str(&key), &fresh);
-    yg_buf_fini(&key);
+    uint64_t *at = yg_map_put(&l->index, yg_buf_str(&l->key), &fresh);
     if (!fresh) {
         *ret_idx = (uint32_t)*at;
         return YG_OK;
@@ -123,48 +126,89 @@ static enum yg_time_agg method_of(const struct leaf *l) {
     return summed ? YG_TIME_SUM : YG_TIME_AVG;
 }
 
-static void add_scalar_bucket(struct leaf *l, uint32_t i, const struct yg_metric_bucket *b) {
-    bool first = l->n[i] <= 0;
-    switch (method_of(l)) {
-    case YG_TIME_MIN:
-        l->a[i] = first || b->min < l->a[i] ? b->min : l->a[i];
-        l->n[i] = 1;
-        return;
-    case YG_TIME_MAX:
-        l->a[i] = first || b->max > l->a[i] ? b->max : l->a[i];
-        l->n[i] = 1;
-        return;
-    case YG_TIME_DEFAULT:
-    case YG_TIME_AVG:
-    case YG_TIME_SUM:
-    case YG_TIME_COUNT:
-    case YG_TIME_KIND_COUNT:
-        break;
-    }
-    l->a[i] += b->sum;
-    l->n[i] += b->count;
+static double add_up(const double *v, uint32_t from, uint32_t to) {
+    double sum = v[from];
+    for (uint32_t i = from + 1; i < to; i++)
+        sum += v[i];
+    return sum;
 }
 
-static double time_value(const struct leaf *l, uint32_t i) {
+static double least(const double *v, uint32_t from, uint32_t to) {
+    double x = v[from];
+    for (uint32_t i = from + 1; i < to; i++)
+        x = v[i] < x ? v[i] : x;
+    return x;
+}
+
+static double most(const double *v, uint32_t from, uint32_t to) {
+    double x = v[from];
+    for (uint32_t i = from + 1; i < to; i++)
+        x = v[i] > x ? v[i] : x;
+    return x;
+}
+
+static void add_sketches(struct leaf *l, uint32_t i, const struct yg_metric_batch *b, uint32_t from,
+                         uint32_t to) {
+    struct group *g = &l->groups[l->group];
+    bool first = g->n[i] <= 0;
+    double lo = least(b->min ? b->min : b->sum, from, to),
+           hi = most(b->max ? b->max : b->sum, from, to);
+    g->lo[i] = first || lo < g->lo[i] ? lo : g->lo[i];
+    g->hi[i] = first || hi > g->hi[i] ? hi : g->hi[i];
+    g->a[i] += add_up(b->sum, from, to); // first within the series, whatever the roll-ups
+    g->n[i] += b->weight ? add_up(b->weight, from, to) : to - from;
+    for (uint32_t k = from; l->percentile && b->sketch != NULL && k < to; k++)
+        if (b->sketch[k] != NULL)
+            yg_sketch_merge(&g->sketches[i], b->sketch[k]);
+}
+
+// Buckets [from, to) of the batch lie in bucket i of the grid.
+static void add_scalars(struct leaf *l, enum yg_time_agg method, uint32_t i,
+                        const struct yg_metric_batch *b, uint32_t from, uint32_t to) {
+    if (method == YG_TIME_MIN || method == YG_TIME_MAX) {
+        l->a[i] = method == YG_TIME_MIN ? least(b->min ? b->min : b->sum, from, to)
+                                        : most(b->max ? b->max : b->sum, from, to);
+        l->n[i] = 1;
+        return;
+    }
+    l->a[i] = add_up(b->sum, from, to);
+    l->n[i] = b->weight ? add_up(b->weight, from, to) : to - from;
+}
+
+// Sums and extremes → values, NaN where nothing is.
+static void time_values(struct leaf *l, enum yg_time_agg method) {
     const struct yg_mmods *m = &l->node->mods;
-    enum yg_time_agg method = method_of(l);
-    double width = (double)yg_mgrid_width(&l->grid, i);
-    if (l->n[i] <= 0)
-        return (double)NAN;
-    double v = l->a[i];
-    if (method == YG_TIME_AVG)
-        v /= l->n[i];
-    else if (method == YG_TIME_COUNT)
-        v = l->n[i];
+    uint32_t n = l->grid.count;
+    for (uint32_t i = 0; i < n; i++) {
+        double v = method == YG_TIME_AVG     ? l->a[i] / l->n[i]
+                   : method == YG_TIME_COUNT ? l->n[i]
+                                             : l->a[i];
+        l->v[i] = l->n[i] > 0 ? v : (double)NAN;
+    }
     if (method != YG_TIME_SUM)
-        return v;
+        return;
+    double per_s = (double)(l->interval_s > 0 ? l->interval_s : YG_BUCKET_S);
     if (l->type == YG_METRIC_RATE && m->as_count)
-        return v * (double)(l->interval_s > 0 ? l->interval_s : YG_BUCKET_S);
-    // Without aggregation over time the raw counts come back.
-    if (l->type == YG_METRIC_COUNT && m->as_rate &&
-        (l->interval_s == 0 || width > (double)l->interval_s))
-        return v / width;
-    return v;
+        for (uint32_t i = 0; i < n; i++)
+            l->v[i] *= per_s;
+    if (l->type != YG_METRIC_COUNT || !m->as_rate)
+        return;
+    for (uint32_t i = 0; i < n; i++) { // without aggregation over time the raw counts come back
+        int64_t width = yg_mgrid_width(&l->grid, i);
+        if (l->interval_s == 0 || width > l->interval_s)
+            l->v[i] /= (double)width;
+    }
+}
+
+// Gauges of which only a part of the bucket was heard count by that part.
+static void weigh(struct leaf *l) {
+    int64_t step = l->interval_s > YG_BUCKET_S ? l->interval_s : YG_BUCKET_S;
+    for (uint32_t i = 0; i < l->grid.count; i++) {
+        if (isnan(l->v[i]))
+            continue;
+        double share = l->n[i] * (double)step / (double)yg_mgrid_width(&l->grid, i);
+        l->v[i] *= share < 1 ? share : 1;
+    }
 }
 
 // ------------------------------------------------------------ interpolation
@@ -206,49 +250,39 @@ static void interpolate(const struct leaf *l, double *v) {
 // ------------------------------------------------------------ space aggregation
 
 static void fold(const struct leaf *l, struct group *g, const double *v) {
-    for (uint32_t i = 0; i < l->grid.count; i++) {
-        if (isnan(v[i]))
-            continue;
-        bool first = g->n[i] <= 0;
-        g->n[i] += 1;
-        switch (l->node->aggr) {
-        case YG_SPACE_MIN:
-            g->a[i] = first || v[i] < g->a[i] ? v[i] : g->a[i];
-            break;
-        case YG_SPACE_MAX:
-            g->a[i] = first || v[i] > g->a[i] ? v[i] : g->a[i];
-            break;
-        case YG_SPACE_AVG:
-        case YG_SPACE_SUM:
-        case YG_SPACE_COUNT:
-        case YG_SPACE_PERCENTILE:
-        case YG_SPACE_HISTOGRAM:
-        case YG_SPACE_KIND_COUNT:
-            g->a[i] += v[i];
-            break;
+    uint32_t n = l->grid.count;
+    if (l->node->aggr == YG_SPACE_MIN || l->node->aggr == YG_SPACE_MAX) {
+        bool least_wins = l->node->aggr == YG_SPACE_MIN;
+        for (uint32_t i = 0; i < n; i++) {
+            if (isnan(v[i]))
+                continue;
+            if (g->n[i] <= 0 || (least_wins ? v[i] < g->a[i] : v[i] > g->a[i]))
+                g->a[i] = v[i];
+            g->n[i] += 1;
         }
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        bool there = !isnan(v[i]);
+        g->a[i] += there ? v[i] : 0;
+        g->n[i] += there;
     }
 }
 
-static void close_series(struct leaf *l) {
-    if (!l->open || l->distribution) {
-        l->open = false;
-        return;
+// The values of a series are complete: into its group.
+static void close_series(struct leaf *l, enum yg_time_agg method) {
+    uint32_t n = l->grid.count, there = 0;
+    time_values(l, method);
+    if (l->node->mods.weighted && l->type == YG_METRIC_GAUGE)
+        weigh(l);
+    if (l->options->pre != YG_PRE_NONE)
+        yg_mpre_run(l->options->pre, l->options->pre_scale, &l->grid, l->v);
+    for (uint32_t i = 0; i < n; i++) {
+        bool is = !isnan(l->v[i]);
+        l->mask[i] |= is;
+        there += is;
     }
-    l->open = false;
-    for (uint32_t i = 0; i < l->grid.count; i++) {
-        l->v[i] = time_value(l, i);
-        if (l->node->mods.weighted && l->type == YG_METRIC_GAUGE && !isnan(l->v[i])) {
-            int64_t step = l->interval_s > YG_BUCKET_S ? l->interval_s : YG_BUCKET_S;
-            double share = l->n[i] * (double)step / (double)yg_mgrid_width(&l->grid, i);
-            l->v[i] *= share < 1 ? share : 1;
-        }
-    }
-    yg_mpre_run(l->options->pre, l->options->pre_scale, &l->grid, l->v);
-    for (uint32_t i = 0; i < l->grid.count; i++)
-        if (!isnan(l->v[i]))
-            l->mask[i] = 1;
-    if (interpolates(l))
+    if (there < n && interpolates(l))
         interpolate(l, l->v);
     fold(l, &l->groups[l->group], l->v);
 }
@@ -257,7 +291,6 @@ static void close_series(struct leaf *l) {
 
 static bool on_series(void *ctx, const struct yg_metric_series *s) {
     struct leaf *l = ctx;
-    close_series(l);
     if (l->rc != YG_OK || (s->type == YG_METRIC_DISTRIBUTION) != l->distribution)
         return false;
     if ((++l->seen & 63) == 0)
@@ -267,34 +300,29 @@ static bool on_series(void *ctx, const struct yg_metric_series *s) {
     l->type = s->type;
     l->interval_s = s->interval_s;
     l->rc = find_group(l, s->tags, &l->group);
-    if (l->rc != YG_OK)
-        return false;
-    memset(l->a, 0, l->grid.count * sizeof(*l->a));
-    memset(l->n, 0, l->grid.count * sizeof(*l->n));
-    l->open = true;
-    return true;
+    return l->rc == YG_OK;
 }
 
-static void add_sketch_bucket(struct leaf *l, uint32_t i, const struct yg_metric_bucket *b) {
-    struct group *g = &l->groups[l->group];
-    bool first = g->n[i] <= 0;
-    g->lo[i] = first || b->min < g->lo[i] ? b->min : g->lo[i];
-    g->hi[i] = first || b->max > g->hi[i] ? b->max : g->hi[i];
-    g->a[i] += b->sum;
-    g->n[i] += b->count;
-    if (l->percentile && b->sketch != NULL)
-        yg_sketch_merge(&g->sketches[i], b->sketch);
-}
-
-static void on_bucket(void *ctx, const struct yg_metric_bucket *b) {
+static void on_batch(void *ctx, const struct yg_metric_batch *b) {
     struct leaf *l = ctx;
-    uint32_t i = yg_mgrid_find(&l->grid, b->ts_s);
-    if (i == UINT32_MAX)
-        return;
-    if (l->distribution)
-        add_sketch_bucket(l, i, b);
-    else
-        add_scalar_bucket(l, i, b);
+    enum yg_time_agg method = method_of(l);
+    if (!l->distribution)
+        memset(l->n, 0, l->grid.count * sizeof(*l->n));
+    for (uint32_t from = 0, to; from < b->count; from = to) {
+        uint32_t i = yg_mgrid_find(&l->grid, (int64_t)b->bucket[from] * YG_BUCKET_S);
+        to = from + 1;
+        if (i == UINT32_MAX)
+            continue;
+        int64_t end = (l->grid.starts[i + 1] + YG_BUCKET_S - 1) / YG_BUCKET_S;
+        while (to < b->count && b->bucket[to] < end)
+            to++;
+        if (l->distribution)
+            add_sketches(l, i, b, from, to);
+        else
+            add_scalars(l, method, i, b, from, to);
+    }
+    if (!l->distribution)
+        close_series(l, method);
 }
 
 static void on_warning(void *ctx, yg_str text) {
@@ -398,11 +426,50 @@ static yg_rc prepare(struct leaf *l, const struct yg_mgrid *grid, bool known,
     return l->mask && l->a && l->n && l->v ? YG_OK : yg_mq_no_memory(err);
 }
 
+// The widest buckets out of which the grid can be made.
+static uint32_t step_of(const struct yg_mgrid *g) {
+    static const uint32_t steps[] = {3600, 300, 60};
+    for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
+        bool fits = true;
+        for (uint32_t i = 0; i <= g->count && fits; i++)
+            fits = g->starts[i] % steps[k] == 0;
+        if (fits)
+            return steps[k];
+    }
+    return YG_BUCKET_S;
+}
+
+static uint32_t fields_of(const struct leaf *l) {
+    uint32_t fields = YG_METRIC_SUM | YG_METRIC_WEIGHT;
+    if (l->distribution)
+        fields |= YG_METRIC_MIN | YG_METRIC_MAX;
+    if (l->percentile)
+        fields |= YG_METRIC_SKETCH;
+    if (l->node->mods.method == YG_TIME_MIN)
+        fields |= YG_METRIC_MIN;
+    if (l->node->mods.method == YG_TIME_MAX)
+        fields |= YG_METRIC_MAX;
+    return fields;
+}
+
+static yg_rc read_all(struct leaf *l, struct yg_err *err) {
+    static const struct yg_metric_reader_ops ops = {on_series, NULL, on_warning, on_batch};
+    const struct yg_metric_read_options o = {.from_s = l->grid.starts[0],
+                                             .to_s = l->grid.starts[l->grid.count],
+                                             .step_s = step_of(&l->grid),
+                                             .fields = fields_of(l)};
+    YG_TRY(yg_metric_read_as(l->r->store, l->node->metric, l->node->scope, &o, &ops, l, err));
+    if (l->rc != YG_OK && err != NULL)
+        *err = l->err;
+    return l->rc;
+}
+
 static void leaf_fini(struct leaf *l) {
     for (uint32_t g = 0; g < l->group_count; g++)
         for (uint32_t i = 0; l->groups[g].sketches != NULL && i < l->grid.count; i++)
             yg_sketch_fini(&l->groups[g].sketches[i]);
     yg_map_fini(&l->index);
+    yg_buf_fini(&l->key);
 }
 
 yg_rc yg_mleaf(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_mgrid *grid,
@@ -413,22 +480,17 @@ yg_rc yg_mleaf(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_m
                        "histogram: is for heat maps, which this version does not draw");
     struct yg_metric_info info = {0};
     bool known = yg_metric_info(r->store, n->metric, &info, NULL) == YG_OK;
-    struct leaf l = {.r = r, .node = n, .options = options, .index = YG_MAP(YG_MEM_QUERY, true)};
+    struct leaf l = {.r = r,
+                     .node = n,
+                     .options = options,
+                     .index = YG_MAP(YG_MEM_QUERY, true),
+                     .key = YG_BUF(YG_MEM_QUERY, 1u << 20)};
     *ret_value =
         (struct yg_mval){.grouped = n->key_count > 0, .zero = counts_as_zero(n, known, info.type)};
     YG_TRY(prepare(&l, grid, known, &info, err));
     yg_rc rc = YG_OK;
-    if (known) {
-        static const struct yg_metric_reader_ops ops = {on_series, on_bucket, on_warning};
-        rc = yg_metric_read(r->store, n->metric, n->scope, l.grid.starts[0],
-                            l.grid.starts[l.grid.count], &ops, &l, err);
-        close_series(&l);
-        if (rc == YG_OK && l.rc != YG_OK) {
-            rc = l.rc;
-            if (err != NULL)
-                *err = l.err;
-        }
-    }
+    if (known)
+        rc = read_all(&l, err);
     if (rc == YG_OK)
         rc = finish(&l, ret_value, err);
     leaf_fini(&l);

@@ -4,6 +4,10 @@
 //
 // A read walks the wanted series in ascending id; every block file is a cursor that only moves
 // forward, so memory is one chunk per file and one series' buckets, however many series there are.
+//
+// Wide buckets (nodes) come from a file's roll-ups when it has them. A node that two sources hold a
+// part of (at the seam of two files, or by late points) is made of the points of all of them
+// instead, so the answer is the one that points alone would give.
 
 #include "base/panic.h"
 #include "store/mstore_int.h"
@@ -18,20 +22,38 @@ struct wanted {
     uint32_t head_from, head_to; // its points in the copy of the head
 };
 
+struct source { // a block file
+    const struct yg_mblock *block;
+    bool rolled;              // `main` reads nodes, else points
+    struct yg_mcursor main;   // once over every series
+    struct yg_mcursor points; // opened when a node is shared; again forward only
+    bool points_open;
+};
+
 struct reading {
     struct yg_mstore *ms;
     const struct yg_metric_reader_ops *ops;
     void *ctx;
     uint32_t metric;
-    uint32_t from, to; // buckets
+    struct yg_mrange range; // buckets
+    uint32_t step;          // buckets a node
+    uint32_t fields;
+    bool points_only;
     struct wanted *wanted;
     uint32_t wanted_count;
     struct yg_mrun head; // copied under the lock
     struct yg_mhead *frozen;
     struct yg_mblocks *blocks;
-    struct yg_mcursor *cursors;
-    uint32_t cursor_count;
+    struct source *sources; // in the order of the sequences
+    uint32_t source_count;
     ZSTD_DCtx *zstd; // one for all cursors
+    // of the series at hand
+    struct yg_mrun nodes, points, shared;
+    struct yg_mrun rolled[2][2]; // what `points` and `shared` are rolled into, for two levels
+    uint32_t *sorted;
+    uint32_t sorted_cap;
+    struct yg_mrange *ranges;
+    uint32_t range_count, range_cap;
 };
 
 static void reading_damage(void *ctx, const struct yg_err *err) {
@@ -51,7 +73,7 @@ static void choose_series(struct reading *r, yg_str name, const struct yg_node *
     r->wanted = yg_calloc(YG_MS_TAG, count + 1, sizeof(*r->wanted));
     for (uint32_t i = 0; i < count; i++) {
         struct yg_mseries *s = yg_mreg_series(reg, ids[i]);
-        if (atomic_load_explicit(&s->last_bucket, memory_order_relaxed) < r->from)
+        if (atomic_load_explicit(&s->last_bucket, memory_order_relaxed) < r->range.from)
             continue;
         r->wanted[r->wanted_count++] = (struct wanted){
             .id = ids[i],
@@ -69,7 +91,7 @@ static void pin(struct reading *r) {
     for (uint32_t i = 0; i < r->wanted_count; i++) {
         struct wanted *w = &r->wanted[i];
         w->head_from = r->head.len;
-        yg_mhead_copy(ms->head, w->id, w->type, r->from, r->to, &r->head);
+        yg_mhead_copy(ms->head, w->id, w->type, r->range.from, r->range.to, &r->head);
         w->head_to = r->head.len;
     }
     if (ms->frozen != NULL) {
@@ -80,68 +102,215 @@ static void pin(struct reading *r) {
     pthread_rwlock_unlock(&ms->state_lock);
 }
 
-static void open_cursors(struct reading *r) {
-    r->cursors = yg_calloc(YG_MS_TAG, r->blocks->count + 1, sizeof(*r->cursors));
+static void open_cursor(struct reading *r, struct yg_mcursor *c, const struct yg_mblock *b,
+                        const struct yg_msection *section) {
+    yg_mcursor_init(c, b, section, r->metric, r->range);
+    if (r->zstd == NULL)
+        r->zstd = ZSTD_createDCtx(); // NULL: the cursor tries itself, and says so
+    c->zstd = r->zstd;
+    c->damage = reading_damage;
+    c->damage_ctx = r;
+}
+
+static void open_sources(struct reading *r) {
+    r->sources = yg_calloc(YG_MS_TAG, r->blocks->count + 1, sizeof(*r->sources));
+    bool aligned = r->range.from % r->step == 0 && r->range.to % r->step == 0;
     for (uint32_t i = 0; i < r->blocks->count; i++) {
         const struct yg_mblock *b = r->blocks->blocks[i];
-        if (b->points == 0 || b->max_bucket < r->from || b->min_bucket >= r->to)
+        if (b->points == 0 || b->max_bucket < r->range.from || b->min_bucket >= r->range.to)
             continue;
-        struct yg_mcursor *c = &r->cursors[r->cursor_count++];
-        yg_mcursor_init(c, b, r->metric, r->from, r->to);
-        if (r->zstd == NULL)
-            r->zstd = ZSTD_createDCtx(); // NULL: the cursor tries itself, and says so
-        c->zstd = r->zstd;
-        c->damage = reading_damage;
-        c->damage_ctx = r;
+        struct source *s = &r->sources[r->source_count++];
+        const struct yg_msection *section = NULL;
+        if (r->step > 1 && aligned && !r->points_only)
+            section = yg_mblock_section(b, r->step);
+        s->block = b;
+        s->rolled = section != NULL;
+        open_cursor(r, &s->main, b, section ? section : &b->sections[0]);
     }
 }
 
-static void gather(struct reading *r, const struct wanted *w, struct yg_mrun *run) {
-    for (uint32_t i = 0; i < r->cursor_count; i++) {
-        struct yg_mcursor *c = &r->cursors[i];
-        yg_mcursor_skip_to(c, w->id);
-        while ((c->valid || yg_mcursor_next(c)) && c->series <= w->id) {
-            if (c->series == w->id)
-                (void)yg_mcursor_decode(c, run);
-            c->valid = false;
-        }
+// Appends what a cursor has of the series in the ranges.
+static void take(struct yg_mcursor *c, uint32_t id, const struct yg_mrange *ranges, uint32_t count,
+                 uint32_t fields, struct yg_mrun *run) {
+    yg_mcursor_skip_to(c, id);
+    while ((c->valid || yg_mcursor_next(c)) && c->run.series <= id) {
+        if (c->run.series == id)
+            (void)yg_mcursor_decode(c, ranges, count, fields, run);
+        c->valid = false;
     }
-    if (r->frozen != NULL)
-        yg_mhead_copy(r->frozen, w->id, w->type, r->from, r->to, run);
-    for (uint32_t i = w->head_from; i < w->head_to; i++) {
-        struct yg_mpoint *p = yg_mrun_add(run, r->head.points[i].bucket);
-        *p = r->head.points[i];
-    }
-    yg_mrun_settle(run, w->type);
 }
 
-static void emit(const struct reading *r, const struct wanted *w, const struct yg_mrun *run) {
-    const struct yg_metric_series series = {
-        .id = w->id, .tags = w->tags, .type = w->type, .interval_s = w->interval_s};
-    if (run->len == 0 || !r->ops->series(r->ctx, &series))
+static void take_memory(const struct reading *r, const struct wanted *w,
+                        const struct yg_mrange *ranges, uint32_t count, struct yg_mrun *run) {
+    for (uint32_t k = 0; r->frozen != NULL && k < count; k++)
+        yg_mhead_copy(r->frozen, w->id, w->type, ranges[k].from, ranges[k].to, run);
+    if (count == 1 && ranges[0].from == r->range.from && ranges[0].to == r->range.to) {
+        yg_mrun_append(run, &r->head, w->head_from, w->head_to - w->head_from);
         return;
-    for (uint32_t i = 0; i < run->len; i++) {
-        const struct yg_mpoint *p = &run->points[i];
-        const struct yg_metric_bucket b = {.ts_s = (int64_t)p->bucket * YG_BUCKET_S,
-                                           .last = p->last,
-                                           .min = p->min,
-                                           .max = p->max,
-                                           .sum = p->sum,
-                                           .count = p->count,
-                                           .sketch = p->sketch};
+    }
+    for (uint32_t i = w->head_from; i < w->head_to; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (r->head.bucket[i] >= ranges[k].from && r->head.bucket[i] < ranges[k].to)
+                yg_mrun_append(run, &r->head, i, 1);
+}
+
+// Settled points → nodes, appended; their sketches stay in `rolled`.
+static void add_nodes(const struct reading *r, enum yg_metric_type type,
+                      const struct yg_mrun *points, struct yg_mrun rolled[2],
+                      struct yg_mrun *nodes) {
+    if (points->len == 0)
+        return;
+    const struct yg_mrun *out = &rolled[0];
+    yg_mrun_roll(points, type, 6, r->fields, &rolled[0]);
+    if (r->step >= 30) {
+        yg_mrun_roll(&rolled[0], type, 30, r->fields, &rolled[1]);
+        out = &rolled[1];
+    }
+    if (r->step >= 360) {
+        yg_mrun_roll(&rolled[1], type, 360, r->fields, &rolled[0]);
+        out = &rolled[0];
+    }
+    yg_mrun_append(nodes, out, 0, out->len);
+}
+
+static int cmp_u32(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Nodes that stand twice in r->nodes, as ranges.
+static void find_shared(struct reading *r) {
+    uint32_t n = r->nodes.len;
+    r->range_count = 0;
+    if (n > r->sorted_cap) {
+        r->sorted_cap = n;
+        r->sorted = yg_realloc(YG_MS_TAG, r->sorted, n * sizeof(*r->sorted));
+    }
+    memcpy(r->sorted, r->nodes.bucket, n * sizeof(*r->sorted));
+    qsort(r->sorted, n, sizeof(*r->sorted), cmp_u32);
+    for (uint32_t i = 1; i < n; i++) {
+        uint32_t b = r->sorted[i];
+        if (b != r->sorted[i - 1])
+            continue;
+        struct yg_mrange *last = r->range_count > 0 ? &r->ranges[r->range_count - 1] : NULL;
+        if (last != NULL && last->to > b)
+            continue;
+        if (last != NULL && last->to == b) {
+            last->to = b + r->step;
+            continue;
+        }
+        YG_GROW(YG_MS_TAG, r->ranges, r->range_count, r->range_cap);
+        r->ranges[r->range_count++] = (struct yg_mrange){b, b + r->step};
+    }
+}
+
+// Nodes of the ranges are made anew out of the points of every source.
+static void mend_shared(struct reading *r, const struct wanted *w) {
+    yg_mrun_reset(&r->shared);
+    for (uint32_t i = 0; i < r->source_count; i++) {
+        struct source *s = &r->sources[i];
+        if (!s->points_open)
+            open_cursor(r, &s->points, s->block, &s->block->sections[0]);
+        s->points_open = true;
+        take(&s->points, w->id, r->ranges, r->range_count, r->fields, &r->shared);
+    }
+    take_memory(r, w, r->ranges, r->range_count, &r->shared);
+    yg_mrun_settle(&r->shared, w->type);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < r->nodes.len; i++) {
+        bool shared = false;
+        for (uint32_t k = 0; k < r->range_count && !shared; k++)
+            shared =
+                r->nodes.bucket[i] >= r->ranges[k].from && r->nodes.bucket[i] < r->ranges[k].to;
+        if (!shared)
+            yg_mrun_move(&r->nodes, kept++, i);
+    }
+    r->nodes.len = kept;
+    add_nodes(r, w->type, &r->shared, r->rolled[1], &r->nodes);
+}
+
+// Everything about one series, settled: r->nodes.
+static void gather(struct reading *r, const struct wanted *w) {
+    struct yg_mrun *points = r->step == 1 ? &r->nodes : &r->points;
+    yg_mrun_reset(&r->nodes);
+    yg_mrun_reset(&r->points);
+    for (uint32_t i = 0; i < r->source_count; i++) {
+        struct source *s = &r->sources[i];
+        take(&s->main, w->id, &r->range, 1, r->fields, s->rolled ? &r->nodes : points);
+    }
+    take_memory(r, w, &r->range, 1, points);
+    yg_mrun_settle(points, w->type);
+    if (r->step == 1)
+        return;
+    add_nodes(r, w->type, points, r->rolled[0], &r->nodes);
+    if (!r->nodes.unsorted)
+        return;
+    find_shared(r);
+    if (r->range_count > 0)
+        mend_shared(r, w);
+    r->nodes.unsorted = true;
+    yg_mrun_settle(&r->nodes, w->type); // sorts; nothing is there twice any more
+}
+
+static void emit_buckets(const struct reading *r) {
+    const struct yg_mrun *n = &r->nodes;
+    for (uint32_t i = 0; i < n->len; i++) {
+        struct yg_metric_bucket b = {.ts_s = (int64_t)n->bucket[i] * YG_BUCKET_S,
+                                     .last = n->sum[i],
+                                     .min = n->sum[i],
+                                     .max = n->sum[i],
+                                     .sum = n->sum[i],
+                                     .count = 1};
+        if (n->full) {
+            b.last = n->last[i];
+            b.min = n->min[i];
+            b.max = n->max[i];
+            b.count = n->count[i];
+            b.sketch = n->sketch[i];
+        }
         r->ops->bucket(r->ctx, &b);
     }
 }
 
+static void emit(const struct reading *r, const struct wanted *w) {
+    const struct yg_metric_series series = {
+        .id = w->id, .tags = w->tags, .type = w->type, .interval_s = w->interval_s};
+    const struct yg_mrun *n = &r->nodes;
+    if (n->len == 0 || !r->ops->series(r->ctx, &series))
+        return;
+    if (r->ops->batch == NULL) {
+        emit_buckets(r);
+        return;
+    }
+    struct yg_metric_batch b = {.count = n->len, .bucket = n->bucket, .sum = n->sum};
+    if (n->full) {
+        b.weight = n->count;
+        b.min = n->min;
+        b.max = n->max;
+        b.last = n->last;
+        b.sketch = n->sketch;
+    }
+    r->ops->batch(r->ctx, &b);
+}
+
 static void reading_fini(struct reading *r) {
-    for (uint32_t i = 0; i < r->cursor_count; i++)
-        yg_mcursor_fini(&r->cursors[i]);
+    for (uint32_t i = 0; i < r->source_count; i++) {
+        yg_mcursor_fini(&r->sources[i].main);
+        yg_mcursor_fini(&r->sources[i].points);
+    }
     (void)ZSTD_freeDCtx(r->zstd);
-    yg_free(YG_MS_TAG, r->cursors);
+    yg_free(YG_MS_TAG, r->sources);
     yg_free(YG_MS_TAG, r->wanted);
+    yg_free(YG_MS_TAG, r->sorted);
+    yg_free(YG_MS_TAG, r->ranges);
     yg_mblocks_unref(r->blocks);
     yg_mhead_unref(r->frozen);
     yg_mrun_fini(&r->head);
+    yg_mrun_fini(&r->nodes);
+    yg_mrun_fini(&r->points);
+    for (uint32_t i = 0; i < 4; i++)
+        yg_mrun_fini(&r->rolled[i / 2][i % 2]);
+    yg_mrun_fini(&r->shared);
 }
 
 static uint32_t clamp_bucket(int64_t ts_s) {
@@ -151,27 +320,29 @@ static uint32_t clamp_bucket(int64_t ts_s) {
     return b > UINT32_MAX ? UINT32_MAX : (uint32_t)b;
 }
 
-yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope, int64_t from_s,
-                     int64_t to_s, const struct yg_metric_reader_ops *ops, void *ctx,
-                     struct yg_err *err) {
+yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope,
+                     const struct yg_metric_read_options *o, const struct yg_metric_reader_ops *ops,
+                     void *ctx, struct yg_err *err) {
     (void)err; // damaged chunks are told to ops->warning; nothing else can fail
-    struct reading r = {.ms = ms, .ops = ops, .ctx = ctx};
-    r.from = clamp_bucket(from_s);
-    r.to = clamp_bucket(to_s);
-    if (r.from >= r.to)
+    struct reading r = {.ms = ms,
+                        .ops = ops,
+                        .ctx = ctx,
+                        .step = o->step_s > YG_BUCKET_S ? o->step_s / YG_BUCKET_S : 1,
+                        .fields = o->fields != 0 ? o->fields : YG_MS_FIELDS_ALL,
+                        .points_only = o->points_only};
+    YG_ASSERT(r.step == 1 || r.step == 6 || r.step == 30 || r.step == 360);
+    r.range = (struct yg_mrange){clamp_bucket(o->from_s), clamp_bucket(o->to_s)};
+    if (r.range.from >= r.range.to)
         return YG_OK;
     choose_series(&r, name, scope);
     if (r.wanted_count > 0) {
         pin(&r);
-        open_cursors(&r);
+        open_sources(&r);
     }
-    struct yg_mrun run = {0};
     for (uint32_t i = 0; i < r.wanted_count; i++) {
-        yg_mrun_reset(&run);
-        gather(&r, &r.wanted[i], &run);
-        emit(&r, &r.wanted[i], &run);
+        gather(&r, &r.wanted[i]);
+        emit(&r, &r.wanted[i]);
     }
-    yg_mrun_fini(&run);
     reading_fini(&r);
     return YG_OK;
 }
@@ -276,115 +447,6 @@ void yg_mstore_tags(struct yg_mstore *ms, const yg_str *name, int64_t since_s,
     yg_free(YG_MS_TAG, l.items);
 }
 
-// ------------------------------------------------------------ matching tags
-
-static bool glob_match(yg_str pattern, yg_str s) {
-    size_t p = 0, i = 0, star = SIZE_MAX, mark = 0;
-    while (i < s.len) {
-        if (p < pattern.len && pattern.ptr[p] == '\x01') {
-            star = p++;
-            mark = i;
-        } else if (p < pattern.len && (pattern.ptr[p] == s.ptr[i] || pattern.ptr[p] == '\x02')) {
-            p++;
-            i++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            i = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.len && pattern.ptr[p] == '\x01')
-        p++;
-    return p == pattern.len;
-}
-
-// One tag against a leaf of the scope.
-static bool leaf_matches(const struct yg_node *n, yg_str tag) {
-    yg_str value = tag;
-    size_t key = n->field.name.len;
-    if (key > 0) {
-        if (tag.len < key || memcmp(tag.ptr, n->field.name.ptr, key) != 0)
-            return false;
-        if (tag.len == key)
-            return n->kind == YG_NODE_EXISTS;
-        if (tag.ptr[key] != ':')
-            return false;
-        value = yg_str_sub(tag, key + 1, SIZE_MAX);
-    }
-    switch (n->kind) {
-    case YG_NODE_EXISTS:
-        return true;
-    case YG_NODE_TERM:
-        return yg_str_eq(value, n->text);
-    case YG_NODE_GLOB:
-        return glob_match(n->text, value);
-    case YG_NODE_ALL:
-    case YG_NODE_NONE:
-    case YG_NODE_AND:
-    case YG_NODE_OR:
-    case YG_NODE_NOT:
-    case YG_NODE_RANGE:
-    case YG_NODE_CIDR:
-    case YG_NODE_TOKEN:
-    case YG_NODE_PHRASE:
-    case YG_NODE_FULLTEXT:
-    case YG_NODE_REGEX:
-    case YG_NODE_KIND_COUNT:
-        break;
-    }
-    return false; // not of the metric language
-}
-
-static bool any_tag(const struct yg_node *n, yg_str tags) {
-    yg_str tag;
-    while (tags.len > 0 && yg_str_split(&tags, ',', &tag))
-        if (leaf_matches(n, tag))
-            return true;
-    return false;
-}
-
-#define SCOPE_DEPTH_MAX 128
-
-static bool match_at(const struct yg_node *n, yg_str tags, uint32_t depth) {
-    if (depth > SCOPE_DEPTH_MAX)
-        return false;
-    switch (n->kind) {
-    case YG_NODE_ALL:
-        return true;
-    case YG_NODE_NONE:
-        return false;
-    case YG_NODE_AND:
-        for (uint32_t i = 0; i < n->child_count; i++)
-            if (!match_at(n->children[i], tags, depth + 1))
-                return false;
-        return true;
-    case YG_NODE_OR:
-        for (uint32_t i = 0; i < n->child_count; i++)
-            if (match_at(n->children[i], tags, depth + 1))
-                return true;
-        return false;
-    case YG_NODE_NOT:
-        return !match_at(n->children[0], tags, depth + 1);
-    case YG_NODE_EXISTS:
-    case YG_NODE_TERM:
-    case YG_NODE_GLOB:
-    case YG_NODE_RANGE:
-    case YG_NODE_CIDR:
-    case YG_NODE_TOKEN:
-    case YG_NODE_PHRASE:
-    case YG_NODE_FULLTEXT:
-    case YG_NODE_REGEX:
-    case YG_NODE_KIND_COUNT:
-        break;
-    }
-    return any_tag(n, tags);
-}
-
-bool yg_tags_match(const struct yg_node *scope, yg_str tags) {
-    return scope == NULL || match_at(scope, tags, 0);
-}
-
 // ------------------------------------------------------------ store/metrics.h over an open store
 
 void yg_metric_names(struct yg_store *store, int64_t since_s,
@@ -400,7 +462,14 @@ yg_rc yg_metric_info(struct yg_store *store, yg_str name, struct yg_metric_info 
 yg_rc yg_metric_read(struct yg_store *store, yg_str name, const struct yg_node *scope,
                      int64_t from_s, int64_t to_s, const struct yg_metric_reader_ops *ops,
                      void *ctx, struct yg_err *err) {
-    return yg_mstore_read(yg_store_metrics(store), name, scope, from_s, to_s, ops, ctx, err);
+    const struct yg_metric_read_options o = {.from_s = from_s, .to_s = to_s};
+    return yg_mstore_read(yg_store_metrics(store), name, scope, &o, ops, ctx, err);
+}
+
+yg_rc yg_metric_read_as(struct yg_store *store, yg_str name, const struct yg_node *scope,
+                        const struct yg_metric_read_options *options,
+                        const struct yg_metric_reader_ops *ops, void *ctx, struct yg_err *err) {
+    return yg_mstore_read(yg_store_metrics(store), name, scope, options, ops, ctx, err);
 }
 
 void yg_metric_tags(struct yg_store *store, const yg_str *name, int64_t since_s,

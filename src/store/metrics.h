@@ -53,6 +53,25 @@ struct yg_metric_series {
     uint32_t interval_s;
 };
 
+// What a reader wants of each bucket.
+enum {
+    YG_METRIC_SUM = 1,
+    YG_METRIC_WEIGHT = 2, // count
+    YG_METRIC_MIN = 4,
+    YG_METRIC_MAX = 8,
+    YG_METRIC_LAST = 16,
+    YG_METRIC_SKETCH = 32
+};
+
+// Buckets of one series in columns, ascending, each once. NULL columns: min, max, last are `sum`,
+// count is 1, there is no sketch. Columns that were not asked for hold nothing of use.
+struct yg_metric_batch {
+    uint32_t count;
+    const uint32_t *bucket; // start / YG_BUCKET_S
+    const double *sum, *weight, *min, *max, *last;
+    struct yg_sketch *const *sketch; // an element may be NULL: empty
+};
+
 struct yg_metric_reader_ops {
     // A series begins (return false to skip it), then its buckets in ascending time, each once, all
     // sources merged.
@@ -61,6 +80,18 @@ struct yg_metric_reader_ops {
     // May be NULL. A chunk of a file is damaged and left out ("metric block …, chunk at byte N:
     // …"). Borrowed.
     void (*warning)(void *ctx, yg_str text);
+    // Instead of `bucket`, when set: all buckets of the series at once. Borrowed for the call.
+    void (*batch)(void *ctx, const struct yg_metric_batch *batch);
+};
+
+struct yg_metric_read_options {
+    int64_t from_s, to_s; // buckets with start in [from_s, to_s)
+    // Width of the buckets that are wanted: 10, or 60, 300, 3,600. Then starts are multiples of it,
+    // from_s and to_s must be, and sums are made in one order (10 s in 60 in 300 in 3,600), whether
+    // out of points or of roll-ups: the answer is the same bit by bit.
+    uint32_t step_s;  // 0 = 10
+    uint32_t fields;  // YG_METRIC_…; 0 = all
+    bool points_only; // no roll-ups: to compare
 };
 
 // Reads every series of `name` whose tags match `scope` (NULL = all), buckets with start in
@@ -68,6 +99,10 @@ struct yg_metric_reader_ops {
 yg_rc yg_metric_read(struct yg_store *store, yg_str name, const struct yg_node *scope,
                      int64_t from_s, int64_t to_s, const struct yg_metric_reader_ops *ops,
                      void *ctx, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_metric_read_as(struct yg_store *store, yg_str name, const struct yg_node *scope,
+                        const struct yg_metric_read_options *options,
+                        const struct yg_metric_reader_ops *ops, void *ctx,
+                        struct yg_err *err) YG_MUST_USE;
 // Calls fn for the tags of every series of a metric (NULL name: of all), newest activity ≥ since_s.
 void yg_metric_tags(struct yg_store *store, const yg_str *name, int64_t since_s,
                     bool (*fn)(void *ctx, yg_str metric, yg_str tags), void *ctx);

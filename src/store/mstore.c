@@ -226,8 +226,8 @@ void yg_mstore_close(struct yg_mstore *ms) {
 
 // ------------------------------------------------------------ applying
 
-// Of the head and of what waits to be written. Under state_lock.
-static void note_head_bytes(struct yg_mstore *ms) {
+// Of the head and of what waits to be written.
+void yg_mstore_note_head_bytes(struct yg_mstore *ms) {
     uint64_t bytes = yg_mhead_bytes(ms->head) + (ms->frozen ? yg_mhead_bytes(ms->frozen) : 0);
     atomic_store_explicit(&ms->head_bytes, bytes, memory_order_relaxed);
 }
@@ -287,7 +287,7 @@ void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points) {
     if (points->sequence > ms->last_applied)
         ms->last_applied = points->sequence;
     ms->head->seq_hi = ms->last_applied;
-    note_head_bytes(ms);
+    yg_mstore_note_head_bytes(ms);
     pthread_rwlock_unlock(&ms->state_lock);
     yg_free(YG_MS_TAG, ids);
 }
@@ -349,9 +349,8 @@ static yg_rc write_head(struct yg_mstore *ms, const struct yg_mhead *h,
     return rc;
 }
 
-// Replaces `drop` blocks from `at` on by `block` (NULL: by nothing). Takes the block.
-static void replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
-                           struct yg_mblock *take_block, bool frozen_is_written) {
+void yg_mstore_replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
+                              struct yg_mblock *take_block, bool frozen_is_written) {
     struct yg_mblocks *old = ms->blocks;
     struct yg_mblocks *l = yg_mblocks_create(old->count - drop + (take_block != NULL));
     uint32_t n = 0;
@@ -367,7 +366,7 @@ static void replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
     if (frozen_is_written) {
         written = ms->frozen;
         ms->frozen = NULL;
-        note_head_bytes(ms);
+        yg_mstore_note_head_bytes(ms);
     }
     pthread_rwlock_unlock(&ms->state_lock);
     yg_mblocks_unref(old);
@@ -398,173 +397,12 @@ static yg_rc flush_one(struct yg_mstore *ms, struct yg_err *err) {
     struct yg_mblock *block;
     uint64_t seq_hi = ms->frozen->seq_hi; // only a flush changes `frozen`, and this is the flush
     YG_TRY(write_head(ms, ms->frozen, &block, err));
-    replace_blocks(ms, ms->blocks->count, 0, block, true);
+    yg_mstore_replace_blocks(ms, ms->blocks->count, 0, block, true);
     atomic_store_explicit(&ms->flushed_sequence, seq_hi, memory_order_release);
     return YG_OK;
 }
 
-// ------------------------------------------------------------ merging
-
-struct merge_source {
-    struct yg_mcursor cursor;
-    bool live;
-};
-
-static bool before(const struct yg_mcursor *a, const struct yg_mcursor *b) {
-    return a->metric != b->metric ? a->metric < b->metric : a->series < b->series;
-}
-
-static yg_rc merge_runs(struct merge_source *src, uint32_t n, struct yg_mwriter *w,
-                        struct yg_err *err) {
-    struct yg_mrun run = {0};
-    yg_rc rc = YG_OK;
-    while (rc == YG_OK) {
-        const struct yg_mcursor *low = NULL;
-        for (uint32_t i = 0; i < n; i++)
-            if (src[i].live && (low == NULL || before(&src[i].cursor, low)))
-                low = &src[i].cursor;
-        if (low == NULL)
-            break;
-        uint32_t metric = low->metric, series = low->series;
-        enum yg_metric_type type = (enum yg_metric_type)low->type;
-        yg_mrun_reset(&run);
-        for (uint32_t i = 0; i < n; i++) {
-            struct merge_source *s = &src[i];
-            while (s->live && s->cursor.series == series && s->cursor.metric == metric) {
-                (void)yg_mcursor_decode(&s->cursor, &run);
-                s->live = yg_mcursor_next(&s->cursor);
-            }
-        }
-        yg_mrun_settle(&run, type);
-        rc = yg_mwriter_run(w, metric, series, type, &run, err);
-    }
-    yg_mrun_fini(&run);
-    return rc;
-}
-
-// Damage in a source would be lost for good by a merge: it stops instead.
-static void stop_on_damage(void *ctx, const struct yg_err *err) {
-    struct yg_err *first = ctx;
-    if (first->rc == YG_OK)
-        *first = *err;
-}
-
-static yg_rc merge_blocks(struct yg_mstore *ms, struct yg_mblock *const *b, uint32_t n,
-                          struct yg_mblock **ret_block, struct yg_err *err) {
-    const struct yg_mwriter_options options = {.dir = ms->dir,
-                                               .level = b[0]->level + 1,
-                                               .seq_lo = b[0]->seq_lo,
-                                               .seq_hi = b[n - 1]->seq_hi,
-                                               .created_s = yg_now_ns(ms->clock) / YG_NS_PER_S};
-    struct merge_source *src = yg_calloc(YG_MS_TAG, n, sizeof(*src));
-    struct yg_err damage = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        yg_mcursor_init(&src[i].cursor, b[i], YG_MS_NONE, 0, UINT32_MAX);
-        src[i].cursor.damage = stop_on_damage;
-        src[i].cursor.damage_ctx = &damage;
-        src[i].live = yg_mcursor_next(&src[i].cursor);
-    }
-    struct yg_mwriter w;
-    yg_rc rc = yg_mwriter_open(&w, &options, err);
-    if (rc == YG_OK)
-        rc = merge_runs(src, n, &w, err);
-    if (rc == YG_OK && damage.rc != YG_OK)
-        rc = yg_fail(err, damage.rc, "%s", damage.text);
-    if (rc == YG_OK)
-        rc = yg_mwriter_finish(&w, err);
-    if (rc == YG_OK)
-        rc = yg_mblock_open(w.path, NULL, NULL, ret_block, err);
-    yg_mwriter_fini(&w);
-    for (uint32_t i = 0; i < n; i++)
-        yg_mcursor_fini(&src[i].cursor);
-    yg_free(YG_MS_TAG, src);
-    return rc;
-}
-
-// Eight neighbours of one level, not too large and not of too long a time: where they begin, or −1.
-static int64_t merge_candidate(const struct yg_mblocks *l) {
-    for (uint32_t at = 0; at + YG_MS_MERGE_FAN_IN <= l->count; at++) {
-        int64_t bytes = 0;
-        uint32_t n = 0, min = UINT32_MAX, max = 0;
-        for (; n < YG_MS_MERGE_FAN_IN && l->blocks[at + n]->level == l->blocks[at]->level; n++) {
-            const struct yg_mblock *b = l->blocks[at + n];
-            bytes += b->bytes;
-            min = b->min_bucket < min ? b->min_bucket : min;
-            max = b->max_bucket > max ? b->max_bucket : max;
-        }
-        // Late points stretch a block's time; levels below 2 are merged whatever they span.
-        bool span_ok = l->blocks[at]->level < 2 || max - min <= YG_MS_MERGE_SPAN_BUCKETS;
-        if (n == YG_MS_MERGE_FAN_IN && bytes <= YG_MS_MERGE_MAX_BYTES && span_ok)
-            return at;
-    }
-    return -1;
-}
-
-// Puts a merged block in the place of its sources. False when one of them is gone meanwhile (it
-// aged out): then the merge would bring it back, and is thrown away.
-static bool publish_merge(struct yg_mstore *ms, struct yg_mblock *const *b, uint32_t n,
-                          struct yg_mblock *take_merged) {
-    pthread_mutex_lock(&ms->flush_lock);
-    const struct yg_mblocks *l = ms->blocks;
-    uint32_t at = 0;
-    while (at < l->count && l->blocks[at] != b[0])
-        at++;
-    bool whole =
-        at + n <= l->count && memcmp(l->blocks + at, b, n * sizeof(struct yg_mblock *)) == 0;
-    if (whole)
-        replace_blocks(ms, at, n, take_merged, false);
-    pthread_mutex_unlock(&ms->flush_lock);
-    for (uint32_t i = 0; whole && i < n; i++)
-        (void)unlink(b[i]->path);
-    if (!whole) {
-        (void)unlink(take_merged->path);
-        yg_mblock_unref(take_merged);
-    }
-    return whole;
-}
-
-static bool merge_once(struct yg_mstore *ms, struct yg_mblocks *l) {
-    int64_t at = merge_candidate(l);
-    if (at < 0 || atomic_load_explicit(&ms->closing, memory_order_relaxed))
-        return false;
-    struct yg_err err = {0};
-    struct yg_mblock *merged;
-    if (merge_blocks(ms, l->blocks + at, YG_MS_MERGE_FAN_IN, &merged, &err) != YG_OK) {
-        yg_log(YG_LOG_WARN, "store", "metric blocks not merged", YG_KV_C("error", err.text));
-        return false;
-    }
-    return publish_merge(ms, l->blocks + at, YG_MS_MERGE_FAN_IN, merged);
-}
-
-static void merge_job(void *arg) {
-    struct yg_mstore *ms = arg;
-    bool more = true;
-    while (more) {
-        pthread_rwlock_rdlock(&ms->state_lock);
-        struct yg_mblocks *l = yg_mblocks_ref(ms->blocks);
-        pthread_rwlock_unlock(&ms->state_lock);
-        more = merge_once(ms, l);
-        yg_mblocks_unref(l);
-    }
-    yg_event_set(&ms->merge_idle);
-}
-
-// Under flush_lock: true when there is something to merge and nobody at it; the caller then runs
-// merge_job.
-static bool claim_merge(struct yg_mstore *ms) {
-    if (merge_candidate(ms->blocks) < 0 || !yg_event_wait_ms(&ms->merge_idle, 0))
-        return false;
-    yg_event_reset(&ms->merge_idle);
-    return true;
-}
-
-// On the pool's background lane, so that neither the strand that applies nor a flush waits for it.
-static void start_merge(struct yg_mstore *ms) {
-    if (ms->pool == NULL)
-        merge_job(ms);
-    else if (yg_pool_submit(ms->pool, YG_LANE_BACKGROUND, merge_job, ms, NULL) != YG_OK)
-        yg_event_set(&ms->merge_idle); // the lane is full: the next flush tries again
-}
+// ------------------------------------------------------------ flush
 
 yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) {
     YG_CHECK(ms, YG_MSTORE_MAGIC);
@@ -579,12 +417,12 @@ yg_rc yg_mstore_flush(struct yg_mstore *ms, struct yg_err *err) {
         if (rc == YG_OK && yg_mstore_flushed_sequence(ms) >= goal)
             break;
     }
-    bool merge = rc == YG_OK && claim_merge(ms);
+    bool merge = rc == YG_OK && yg_mstore_claim_merge(ms);
     pthread_mutex_unlock(&ms->flush_lock);
     if (rc != YG_OK)
         return yg_err_wrap(err, "metric flush");
     if (merge)
-        start_merge(ms);
+        yg_mstore_start_merge(ms);
     return YG_OK;
 }
 
@@ -619,7 +457,7 @@ void yg_mstore_retain(struct yg_mstore *ms) {
             continue;
         }
         (void)yg_mblock_ref(b);
-        replace_blocks(ms, i, 1, NULL, false);
+        yg_mstore_replace_blocks(ms, i, 1, NULL, false);
         (void)unlink(b->path);
         yg_mblock_unref(b);
     }

@@ -41,8 +41,9 @@ uint32_t yg_mstore_series_count(const struct yg_mstore *ms);
 // Drops what is older than the retention, at most once a minute; does nothing while a flush runs.
 void yg_mstore_retain(struct yg_mstore *ms);
 // What store/metrics.h offers, on the engine itself.
-yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope, int64_t from_s,
-                     int64_t to_s, const struct yg_metric_reader_ops *ops, void *ctx,
+yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope,
+                     const struct yg_metric_read_options *options,
+                     const struct yg_metric_reader_ops *ops, void *ctx,
                      struct yg_err *err) YG_MUST_USE;
 void yg_mstore_names(struct yg_mstore *ms, int64_t since_s,
                      bool (*fn)(void *ctx, const struct yg_metric_info *info), void *ctx);

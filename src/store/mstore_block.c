@@ -21,7 +21,8 @@ void yg_mblock_unref(struct yg_mblock *b) {
     if (b == NULL || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) > 1)
         return;
     yg_file_close(&b->fd);
-    yg_free(YG_MS_TAG, b->chunks);
+    for (uint32_t i = 0; i < YG_MSECTIONS_MAX; i++)
+        yg_free(YG_MS_TAG, b->sections[i].chunks);
     yg_free(YG_MS_TAG, b->path);
     yg_free(YG_MS_TAG, b);
 }
@@ -103,34 +104,61 @@ static yg_rc get_u32(struct yg_cursor *c, uint32_t *ret, struct yg_err *err) {
     return YG_OK;
 }
 
+// A directory's chunk entry takes nine bytes at least.
+static yg_rc load_section(struct yg_msection *s, struct yg_cursor *in, struct yg_err *err) {
+    if (s->chunk_count > in->in.len / 9)
+        return yg_fail(err, YG_ECORRUPT, "directory of %zu bytes cannot hold %u chunks", in->in.len,
+                       s->chunk_count);
+    s->chunks = yg_calloc(YG_MS_TAG, s->chunk_count + 1, sizeof(*s->chunks));
+    uint64_t offset = 0;
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        struct yg_mchunk_ref *r = &s->chunks[i];
+        uint64_t delta;
+        YG_TRY(yg_get_varint(in, &delta, err));
+        offset += delta;
+        r->offset = offset;
+        YG_TRY(get_u32(in, &r->stored_bytes, err));
+        YG_TRY(get_u32(in, &r->raw_bytes, err));
+        YG_TRY(get_u32(in, &r->first_metric, err));
+        YG_TRY(get_u32(in, &r->first_series, err));
+        YG_TRY(get_u32(in, &r->last_metric, err));
+        YG_TRY(get_u32(in, &r->last_series, err));
+        YG_TRY(get_u32(in, &r->min_bucket, err));
+        YG_TRY(get_u32(in, &r->max_bucket, err));
+    }
+    return YG_OK;
+}
+
 static yg_rc load_directory(struct yg_mblock *b, const struct yg_mfile_footer *f,
                             struct yg_mcursor *c, struct yg_err *err) {
     yg_str raw;
     YG_TRY(
         read_chunk(b, f->directory_offset, f->directory_bytes, YG_MCHUNK_DIRECTORY, c, &raw, err));
-    if (f->chunk_count > raw.len / 9)
-        return yg_fail(err, YG_ECORRUPT, "directory of %zu bytes cannot hold %u chunks", raw.len,
-                       f->chunk_count);
-    b->chunk_count = f->chunk_count;
-    b->chunks = yg_calloc(YG_MS_TAG, f->chunk_count + 1, sizeof(*b->chunks));
     struct yg_cursor in = {.in = raw};
-    uint64_t offset = 0;
-    for (uint32_t i = 0; i < b->chunk_count; i++) {
-        struct yg_mchunk_ref *r = &b->chunks[i];
-        uint64_t delta;
-        YG_TRY(yg_get_varint(&in, &delta, err));
-        offset += delta;
-        r->offset = offset;
-        YG_TRY(get_u32(&in, &r->stored_bytes, err));
-        YG_TRY(get_u32(&in, &r->raw_bytes, err));
-        YG_TRY(get_u32(&in, &r->first_metric, err));
-        YG_TRY(get_u32(&in, &r->first_series, err));
-        YG_TRY(get_u32(&in, &r->last_metric, err));
-        YG_TRY(get_u32(&in, &r->last_series, err));
-        YG_TRY(get_u32(&in, &r->min_bucket, err));
-        YG_TRY(get_u32(&in, &r->max_bucket, err));
+    b->section_count = 1;
+    b->sections[0].step = 1;
+    b->sections[0].chunk_count = f->chunk_count;
+    if (b->version == 1)
+        return load_section(&b->sections[0], &in, err);
+    YG_TRY(get_u32(&in, &b->section_count, err));
+    if (b->section_count < 1 || b->section_count > YG_MSECTIONS_MAX)
+        return yg_fail(err, YG_ECORRUPT, "directory of %u sections", b->section_count);
+    for (uint32_t i = 0; i < b->section_count; i++) {
+        struct yg_msection *s = &b->sections[i];
+        YG_TRY(get_u32(&in, &s->step, err));
+        YG_TRY(get_u32(&in, &s->chunk_count, err));
+        if (s->step == 0 || s->step > YG_MS_STEP_MAX || (i == 0) != (s->step == 1))
+            return yg_fail(err, YG_ECORRUPT, "section %u has %u buckets a node", i, s->step);
+        YG_TRY(load_section(s, &in, err));
     }
     return YG_OK;
+}
+
+const struct yg_msection *yg_mblock_section(const struct yg_mblock *b, uint32_t step) {
+    for (uint32_t i = 0; i < b->section_count; i++)
+        if (b->sections[i].step == step)
+            return &b->sections[i];
+    return NULL;
 }
 
 static yg_rc
@@ -166,13 +194,14 @@ static yg_rc read_ends(struct yg_mblock *b, struct yg_mfile_footer *f, struct yg
     if (h.magic != YG_MFILE_MAGIC ||
         yg_crc32c(0, &h, offsetof(struct yg_mfile_header, crc)) != h.crc)
         return yg_fail(err, YG_ECORRUPT, "header at byte 0 is damaged");
-    if (h.version != YG_MFILE_VERSION)
+    if (h.version < 1 || h.version > YG_MFILE_VERSION)
         return yg_fail(err, YG_ECORRUPT, "format version %u is not known", h.version);
     off_t at = (off_t)(b->bytes - (int64_t)sizeof(*f));
     YG_TRY(yg_file_pread_all(b->fd, f, sizeof(*f), at, err));
     if (f->magic != YG_MFILE_FOOTER_MAGIC ||
         yg_crc32c(0, f, offsetof(struct yg_mfile_footer, crc)) != f->crc)
         return yg_fail(err, YG_ECORRUPT, "footer at byte %lld is damaged", (long long)at);
+    b->version = h.version;
     b->level = h.level;
     b->seq_lo = h.seq_lo;
     b->seq_hi = h.seq_hi;
@@ -214,12 +243,12 @@ static bool ends_before(const struct yg_mchunk_ref *r, uint32_t metric, uint32_t
     return r->last_metric < metric || (r->last_metric == metric && r->last_series < series);
 }
 
-static uint32_t lower_chunk(const struct yg_mblock *b, uint32_t from, uint32_t metric,
+static uint32_t lower_chunk(const struct yg_msection *s, uint32_t from, uint32_t metric,
                             uint32_t series) {
-    uint32_t lo = from, hi = b->chunk_count;
+    uint32_t lo = from, hi = s->chunk_count;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (ends_before(&b->chunks[mid], metric, series))
+        if (ends_before(&s->chunks[mid], metric, series))
             lo = mid + 1;
         else
             hi = mid;
@@ -227,24 +256,27 @@ static uint32_t lower_chunk(const struct yg_mblock *b, uint32_t from, uint32_t m
     return lo;
 }
 
-void yg_mcursor_init(struct yg_mcursor *c, const struct yg_mblock *b, uint32_t only_metric,
-                     uint32_t from_bucket, uint32_t to_bucket) {
+void yg_mcursor_init(struct yg_mcursor *c, const struct yg_mblock *b,
+                     const struct yg_msection *section, uint32_t only_metric,
+                     struct yg_mrange range) {
     *c = (struct yg_mcursor){.block = b,
+                             .section = section,
                              .only_metric = only_metric,
-                             .from_bucket = from_bucket,
-                             .to_bucket = to_bucket,
-                             .chunk_end = b->chunk_count};
+                             .range = range,
+                             .chunk_end = section->chunk_count};
+    c->run.version = b->version;
+    c->run.step = section->step;
     if (only_metric != YG_MS_NONE)
-        c->chunk = lower_chunk(b, 0, only_metric, 0);
+        c->chunk = lower_chunk(section, 0, only_metric, 0);
 }
 
 void yg_mcursor_skip_to(struct yg_mcursor *c, uint32_t series) {
     if (c->only_metric == YG_MS_NONE)
         return;
     // The loaded chunk (the one before c->chunk) is left only when it cannot hold the series.
-    if (c->raw_len > 0 && !ends_before(&c->block->chunks[c->chunk - 1], c->only_metric, series))
+    if (c->raw_len > 0 && !ends_before(&c->section->chunks[c->chunk - 1], c->only_metric, series))
         return;
-    uint32_t at = lower_chunk(c->block, c->chunk, c->only_metric, series);
+    uint32_t at = lower_chunk(c->section, c->chunk, c->only_metric, series);
     if (at > c->chunk || c->raw_len > 0) {
         c->chunk = at;
         c->pos = c->raw_len = 0;
@@ -252,9 +284,9 @@ void yg_mcursor_skip_to(struct yg_mcursor *c, uint32_t series) {
     }
 }
 
-static void tell_damage(struct yg_mcursor *c, const struct yg_mchunk_ref *r, struct yg_err *err) {
+static void tell_damage(struct yg_mcursor *c, struct yg_err *err) {
     (void)yg_err_wrap(err, "metric block %s, chunk at byte %llu", c->block->path,
-                      (unsigned long long)r->offset);
+                      (unsigned long long)c->section->chunks[c->chunk - 1].offset);
     if (c->damage != NULL)
         c->damage(c->damage_ctx, err);
 }
@@ -262,19 +294,20 @@ static void tell_damage(struct yg_mcursor *c, const struct yg_mchunk_ref *r, str
 // Loads the next chunk that may hold something wanted.
 static bool load_next(struct yg_mcursor *c) {
     c->pos = c->raw_len = 0;
+    c->run.metric = c->run.series = c->run.first = 0; // heads are relative within a chunk
     while (c->chunk < c->chunk_end) {
-        const struct yg_mchunk_ref *r = &c->block->chunks[c->chunk++];
+        const struct yg_mchunk_ref *r = &c->section->chunks[c->chunk++];
         if (c->only_metric != YG_MS_NONE && r->first_metric > c->only_metric) {
             c->chunk = c->chunk_end;
             return false;
         }
-        if (r->max_bucket < c->from_bucket || r->min_bucket >= c->to_bucket)
+        if (r->max_bucket + c->section->step <= c->range.from || r->min_bucket >= c->range.to)
             continue;
         struct yg_err err = {0};
         yg_str raw;
         if (read_chunk(c->block, r->offset, r->stored_bytes, YG_MCHUNK_RUNS, c, &raw, &err) !=
             YG_OK) {
-            tell_damage(c, r, &err);
+            tell_damage(c, &err);
             continue;
         }
         if (raw.len == 0)
@@ -293,16 +326,46 @@ static bool load_next(struct yg_mcursor *c) {
     return false;
 }
 
-static yg_rc read_run(struct yg_mcursor *c, struct yg_err *err) {
-    struct yg_cursor in = {.in = yg_str_n(c->raw, c->raw_len), .pos = c->pos};
+static yg_rc read_head_v1(struct yg_cursor *in, struct yg_mrunref *run, struct yg_err *err) {
     yg_str type;
-    YG_TRY(get_u32(&in, &c->metric, err));
-    YG_TRY(get_u32(&in, &c->series, err));
-    YG_TRY(yg_get_bytes(&in, 1, &type, err));
-    YG_TRY(yg_get_lenstr(&in, &c->payload, err));
+    YG_TRY(get_u32(in, &run->metric, err));
+    YG_TRY(get_u32(in, &run->series, err));
+    YG_TRY(yg_get_bytes(in, 1, &type, err));
     if ((unsigned char)type.ptr[0] >= YG_METRIC_TYPE_COUNT)
         return yg_fail(err, YG_ECORRUPT, "unknown metric type %d", type.ptr[0]);
-    c->type = (uint8_t)type.ptr[0];
+    run->type = (uint8_t)type.ptr[0];
+    return YG_OK;
+}
+
+// The numbers of a head are distances from the run before in the chunk.
+static yg_rc add_distance(uint32_t *number, struct yg_cursor *in, uint32_t max,
+                          struct yg_err *err) {
+    int64_t d;
+    YG_TRY(yg_get_svarint(in, &d, err));
+    if (__builtin_add_overflow(d, (int64_t)*number, &d) || d < 0 || d > (int64_t)max)
+        return yg_fail(err, YG_ECORRUPT, "head of a run is out of range");
+    *number = (uint32_t)d;
+    return YG_OK;
+}
+
+static yg_rc read_head(struct yg_cursor *in, struct yg_mrunref *run, struct yg_err *err) {
+    uint64_t kind;
+    YG_TRY(yg_get_varint(in, &kind, err));
+    if (kind / YG_METRIC_TYPE_COUNT > YG_MS_NAME_ID_MAX - run->metric)
+        return yg_fail(err, YG_ECORRUPT, "head of a run is out of range");
+    run->metric += (uint32_t)(kind / YG_METRIC_TYPE_COUNT);
+    run->type = (uint8_t)(kind % YG_METRIC_TYPE_COUNT);
+    YG_TRY(add_distance(&run->series, in, YG_MS_SERIES_ID_MAX - 1, err));
+    run->first /= run->step;
+    YG_TRY(add_distance(&run->first, in, UINT32_MAX / run->step, err));
+    run->first *= run->step;
+    return YG_OK;
+}
+
+static yg_rc read_run(struct yg_mcursor *c, struct yg_err *err) {
+    struct yg_cursor in = {.in = yg_str_n(c->raw, c->raw_len), .pos = c->pos};
+    YG_TRY(c->run.version == 1 ? read_head_v1(&in, &c->run, err) : read_head(&in, &c->run, err));
+    YG_TRY(yg_get_lenstr(&in, &c->run.payload, err));
     c->pos = in.pos;
     return YG_OK;
 }
@@ -314,13 +377,13 @@ bool yg_mcursor_next(struct yg_mcursor *c) {
             return false;
         struct yg_err err = {0};
         if (read_run(c, &err) != YG_OK) {
-            tell_damage(c, &c->block->chunks[c->chunk - 1], &err);
+            tell_damage(c, &err);
             c->pos = c->raw_len;
             continue;
         }
-        if (c->only_metric != YG_MS_NONE && c->metric < c->only_metric)
+        if (c->only_metric != YG_MS_NONE && c->run.metric < c->only_metric)
             continue;
-        if (c->only_metric != YG_MS_NONE && c->metric > c->only_metric) {
+        if (c->only_metric != YG_MS_NONE && c->run.metric > c->only_metric) {
             c->pos = c->raw_len;
             c->chunk = c->chunk_end;
             return false;
@@ -330,126 +393,23 @@ bool yg_mcursor_next(struct yg_mcursor *c) {
     }
 }
 
-static yg_rc decode_times(struct yg_cursor *in, struct yg_mpoint *p, uint32_t n,
-                          struct yg_err *err) {
-    uint32_t step = 0;
-    YG_TRY(get_u32(in, &p[0].bucket, err));
-    YG_TRY(get_u32(in, &step, err));
-    for (uint32_t i = 1; i < n; i++) {
-        uint32_t delta = step;
-        if (step == 0)
-            YG_TRY(get_u32(in, &delta, err));
-        if (delta == 0 || __builtin_add_overflow(p[i - 1].bucket, delta, &p[i].bucket))
-            return yg_fail(err, YG_ECORRUPT, "times of series do not ascend");
-    }
-    return YG_OK;
-}
-
-#define GET_FIELD(field)                                                                           \
-    do {                                                                                           \
-        YG_TRY(yg_mcol_get(in->in, &in->pos, column, n, err));                                     \
-        for (uint32_t i = 0; i < n; i++)                                                           \
-            p[i].field = column[i];                                                                \
-    } while (0)
-
-static yg_rc decode_values(struct yg_cursor *in, uint8_t kind, struct yg_mpoint *p, double *column,
-                           uint32_t n, struct yg_err *err) {
-    if (kind == YG_MRUN_SINGLE) {
-        YG_TRY(yg_mcol_get(in->in, &in->pos, column, n, err));
-        for (uint32_t i = 0; i < n; i++) {
-            p[i].last = p[i].min = p[i].max = p[i].sum = column[i];
-            p[i].count = 1;
-        }
-        return YG_OK;
-    }
-    if (kind != YG_MRUN_FULL)
-        return yg_fail(err, YG_ECORRUPT, "unknown run kind %u", kind);
-    GET_FIELD(last);
-    GET_FIELD(min);
-    GET_FIELD(max);
-    GET_FIELD(sum);
-    GET_FIELD(count);
-    return YG_OK;
-}
-
-static yg_rc decode_sketches(struct yg_cursor *in, struct yg_mpoint *p, uint32_t n,
-                             struct yg_mcursor *c, struct yg_mrun *run, struct yg_err *err) {
-    for (uint32_t i = 0; i < n; i++) {
-        bool wanted = p[i].bucket >= c->from_bucket && p[i].bucket < c->to_bucket;
-        struct yg_sketch *s = yg_mrun_sketch(run);
-        YG_TRY(yg_sketch_decode(in->in, &in->pos, s, err));
-        p[i].sketch = s;
-        p[i].sum = s->sum;
-        p[i].count = s->count;
-        p[i].min = s->min;
-        p[i].max = s->max;
-        p[i].last = s->count > 0 ? s->sum / s->count : 0;
-        if (!wanted) { // its memory serves the next one
-            yg_sketch_reset(s);
-            run->sketch_len--;
-        }
-    }
-    return YG_OK;
-}
-
-// Decodes behind the run's points; *ret_count of them are there, out of order with nothing.
-static yg_rc decode_run(struct yg_mcursor *c, struct yg_mrun *run, uint32_t *ret_count,
-                        struct yg_err *err) {
-    struct yg_cursor in = {.in = c->payload};
-    uint32_t n = 0;
-    YG_TRY(get_u32(&in, &n, err));
-    if (n == 0 || n > YG_MS_RUN_POINTS_MAX)
-        return yg_fail(err, YG_ECORRUPT, "run of %u points", n);
-    yg_mrun_reserve(run, n);
-    if (n > c->column_cap) {
-        c->column_cap = n;
-        c->column = yg_realloc(YG_MS_TAG, c->column, n * sizeof(*c->column));
-    }
-    struct yg_mpoint *p = run->points + run->len;
-    memset(p, 0, n * sizeof(*p));
-    YG_TRY(decode_times(&in, p, n, err));
-    if (p[0].bucket >= c->to_bucket || p[n - 1].bucket < c->from_bucket)
-        return YG_OK;
-    *ret_count = n;
-    yg_str kind;
-    YG_TRY(yg_get_bytes(&in, 1, &kind, err));
-    bool sketches = (uint8_t)kind.ptr[0] == YG_MRUN_SKETCHES;
-    if (sketches != (c->type == YG_METRIC_DISTRIBUTION))
-        return yg_fail(err, YG_ECORRUPT, "run kind does not suit the metric's type");
-    if (sketches)
-        return decode_sketches(&in, p, n, c, run, err);
-    return decode_values(&in, (uint8_t)kind.ptr[0], p, c->column, n, err);
-}
-
-bool yg_mcursor_decode(struct yg_mcursor *c, struct yg_mrun *run) {
+bool yg_mcursor_decode(struct yg_mcursor *c, const struct yg_mrange *ranges, uint32_t range_count,
+                       uint32_t fields, struct yg_mrun *run) {
     YG_ASSERT(c->valid);
     struct yg_err err = {0};
-    uint32_t n = 0, sketches = run->sketch_len;
-    if (decode_run(c, run, &n, &err) != YG_OK) {
-        run->sketch_len = sketches;
-        tell_damage(c, &c->block->chunks[c->chunk - 1], &err);
-        return false;
-    }
-    const struct yg_mpoint *p = run->points + run->len;
-    uint32_t first = 0, end = n;
-    while (first < end && p[first].bucket < c->from_bucket)
-        first++;
-    while (end > first && p[end - 1].bucket >= c->to_bucket)
-        end--;
-    if (first == end)
+    uint32_t len = run->len, sketches = run->sketch_len;
+    if (yg_mpayload_get(&c->run, ranges, range_count, fields, &c->scratch, run, &err) == YG_OK)
         return true;
-    if (run->len > 0 && run->points[run->len - 1].bucket >= p[first].bucket)
-        run->unsorted = true;
-    if (first > 0)
-        memmove(run->points + run->len, p + first, (end - first) * sizeof(*p));
-    run->len += end - first;
-    return true;
+    run->len = len;
+    run->sketch_len = sketches;
+    tell_damage(c, &err);
+    return false;
 }
 
 void yg_mcursor_fini(struct yg_mcursor *c) {
     yg_free(YG_MS_TAG, c->stored);
     yg_free(YG_MS_TAG, c->raw);
-    yg_free(YG_MS_TAG, c->column);
+    yg_mscratch_fini(&c->scratch);
     if (c->own_zstd)
         (void)ZSTD_freeDCtx(c->zstd);
     *c = (struct yg_mcursor){0};

@@ -9,7 +9,7 @@
 
 #define YG_MFILE_MAGIC 0x424d4759u        // "YGMB"
 #define YG_MFILE_FOOTER_MAGIC 0x454d4759u // "YGME"
-#define YG_MFILE_VERSION 1u
+#define YG_MFILE_VERSION 2u               // written; version 1 is read too
 
 struct yg_mfile_header {
     uint32_t magic, version;
@@ -36,7 +36,8 @@ _Static_assert(sizeof(struct yg_mfile_footer) == 64, "on disk");
 
 enum { YG_MCHUNK_RAW = 0, YG_MCHUNK_ZSTD = 1 };
 enum { YG_MCHUNK_RUNS = 1, YG_MCHUNK_DIRECTORY = 2, YG_MCHUNK_SERIES = 3 };
-enum { YG_MRUN_SINGLE = 0, YG_MRUN_FULL = 1, YG_MRUN_SKETCHES = 2 };
+// FULL: in files of version 1 only.
+enum { YG_MRUN_SINGLE = 0, YG_MRUN_FULL = 1, YG_MRUN_SKETCHES = 2, YG_MRUN_MIXED = 3 };
 
 struct yg_mchunk_header {
     uint32_t raw_bytes, stored_bytes;

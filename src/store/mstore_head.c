@@ -148,30 +148,21 @@ void yg_mhead_add(struct yg_mhead *h, uint32_t series, enum yg_metric_type type,
 
 static void copy_slot(const struct yg_mhead *h, const struct yg_hslot *slot,
                       enum yg_metric_type type, struct yg_mrun *run) {
-    struct yg_mpoint *p = yg_mrun_add(run, slot->bucket);
     if (type == YG_METRIC_DISTRIBUTION) {
         const struct yg_sketch *from = &h->sketches[slot->extra - 1];
         struct yg_sketch *copy = yg_mrun_sketch(run);
         yg_sketch_merge(copy, from);
-        p->sketch = copy;
-        p->sum = from->sum;
-        p->count = from->count;
-        p->min = from->min;
-        p->max = from->max;
-        p->last = from->count > 0 ? from->sum / from->count : 0;
-        return;
+        const struct yg_hextra x = {.sum = from->sum,
+                                    .count = from->count,
+                                    .min = from->min,
+                                    .max = from->max,
+                                    .last = from->count > 0 ? from->sum / from->count : 0};
+        yg_mrun_add_full(run, slot->bucket, &x, copy);
+    } else if (slot->extra == 0) {
+        yg_mrun_add(run, slot->bucket, slot->value);
+    } else {
+        yg_mrun_add_full(run, slot->bucket, &h->extras[slot->extra - 1], NULL);
     }
-    if (slot->extra == 0) {
-        p->last = p->min = p->max = p->sum = slot->value;
-        p->count = 1;
-        return;
-    }
-    const struct yg_hextra *x = &h->extras[slot->extra - 1];
-    p->last = x->last;
-    p->min = x->min;
-    p->max = x->max;
-    p->sum = x->sum;
-    p->count = x->count;
 }
 
 void yg_mhead_copy(const struct yg_mhead *h, uint32_t series, enum yg_metric_type type,
@@ -183,114 +174,4 @@ void yg_mhead_copy(const struct yg_mhead *h, uint32_t series, enum yg_metric_typ
     for (uint32_t i = 0; i < r->len; i++)
         if (r->slots[i].bucket >= from && r->slots[i].bucket < to)
             copy_slot(h, &r->slots[i], type, run);
-}
-
-// ------------------------------------------------------------ lists of points
-
-void yg_mrun_reset(struct yg_mrun *r) {
-    r->sketch_len = 0;
-    r->len = 0;
-    r->unsorted = false;
-}
-
-void yg_mrun_fini(struct yg_mrun *r) {
-    for (uint32_t i = 0; i < r->sketch_cap; i++) {
-        if (r->sketches[i] != NULL)
-            yg_sketch_fini(r->sketches[i]);
-        yg_free(YG_MS_TAG, r->sketches[i]);
-    }
-    yg_free(YG_MS_TAG, r->sketches);
-    yg_free(YG_MS_TAG, r->points);
-    *r = (struct yg_mrun){0};
-}
-
-void yg_mrun_reserve(struct yg_mrun *r, uint32_t more) {
-    if (r->len + more <= r->cap)
-        return;
-    uint32_t cap = r->cap * 2 > r->len + more ? r->cap * 2 : r->len + more;
-    r->points = yg_realloc(YG_MS_TAG, r->points, cap * sizeof(*r->points));
-    r->cap = cap;
-}
-
-struct yg_mpoint *yg_mrun_add(struct yg_mrun *r, uint32_t bucket) {
-    YG_GROW(YG_MS_TAG, r->points, r->len, r->cap);
-    if (r->len > 0 && r->points[r->len - 1].bucket >= bucket)
-        r->unsorted = true;
-    struct yg_mpoint *p = &r->points[r->len++];
-    *p = (struct yg_mpoint){.bucket = bucket};
-    return p;
-}
-
-struct yg_sketch *yg_mrun_sketch(struct yg_mrun *r) {
-    if (r->sketch_len == r->sketch_cap) {
-        uint32_t cap = r->sketch_cap ? r->sketch_cap * 2 : 8;
-        r->sketches = yg_realloc(YG_MS_TAG, r->sketches, cap * sizeof(*r->sketches));
-        memset(r->sketches + r->sketch_cap, 0, (cap - r->sketch_cap) * sizeof(*r->sketches));
-        r->sketch_cap = cap;
-    }
-    struct yg_sketch **at = &r->sketches[r->sketch_len++];
-    if (*at == NULL) {
-        *at = yg_calloc(YG_MS_TAG, 1, sizeof(**at));
-        **at = YG_SKETCH(YG_MS_TAG);
-    }
-    yg_sketch_reset(*at);
-    return *at;
-}
-
-static void join(struct yg_mpoint *into, const struct yg_mpoint *from, enum yg_metric_type type) {
-    if (type == YG_METRIC_COUNT) {
-        double total = into->sum + from->sum;
-        into->last = into->min = into->max = into->sum = total;
-        return;
-    }
-    into->last = from->last;
-    into->min = from->min < into->min ? from->min : into->min;
-    into->max = from->max > into->max ? from->max : into->max;
-    into->sum += from->sum;
-    into->count += from->count;
-    if (type != YG_METRIC_DISTRIBUTION)
-        return;
-    into->last = into->count > 0 ? into->sum / into->count : 0;
-    if (into->sketch != NULL && from->sketch != NULL) {
-        // The sketch belongs to the run's own pool, whose elements may change.
-        union {
-            const struct yg_sketch *in;
-            struct yg_sketch *out;
-        } own = {.in = into->sketch};
-        yg_sketch_merge(own.out, from->sketch);
-    }
-}
-
-static int cmp_u64(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-// By bucket; equal buckets stay in the order in which they were added.
-static void sort_points(struct yg_mrun *r) {
-    uint64_t *keys = yg_alloc(YG_MS_TAG, r->len * sizeof(*keys));
-    for (uint32_t i = 0; i < r->len; i++)
-        keys[i] = (uint64_t)r->points[i].bucket << 32 | i;
-    qsort(keys, r->len, sizeof(*keys), cmp_u64);
-    struct yg_mpoint *sorted = yg_alloc(YG_MS_TAG, r->len * sizeof(*sorted));
-    for (uint32_t i = 0; i < r->len; i++)
-        sorted[i] = r->points[(uint32_t)keys[i]];
-    memcpy(r->points, sorted, r->len * sizeof(*sorted));
-    yg_free(YG_MS_TAG, sorted);
-    yg_free(YG_MS_TAG, keys);
-}
-
-void yg_mrun_settle(struct yg_mrun *r, enum yg_metric_type type) {
-    if (!r->unsorted)
-        return;
-    sort_points(r);
-    uint32_t kept = 0;
-    for (uint32_t i = 1; i < r->len; i++) {
-        if (r->points[i].bucket == r->points[kept].bucket)
-            join(&r->points[kept], &r->points[i], type);
-        else
-            r->points[++kept] = r->points[i];
-    }
-    r->len = r->len > 0 ? kept + 1 : 0;
-    r->unsorted = false;
 }

@@ -27,11 +27,14 @@
 #define YG_MS_SERIES_ID_MAX (1u << 31) // ids are never used twice
 #define YG_MS_NAME_ID_MAX (1u << 24)
 #define YG_MS_CHUNK_RAW_BYTES (64u * 1024u)          // a chunk is closed at this size
+#define YG_MS_CHUNK_YOUNG_BYTES (16u * 1024u)        // of a flush: read often, few series a time
 #define YG_MS_CHUNK_MAX_BYTES (256u * 1024u * 1024u) // no chunk of a good file is larger
 #define YG_MS_RUN_POINTS_MAX 65536u                  // longer runs are written in pieces
-#define YG_MS_MERGE_FAN_IN 8u
-#define YG_MS_MERGE_MAX_BYTES (INT64_C(1) << 30)
-#define YG_MS_MERGE_SPAN_BUCKETS (86400u / YG_BUCKET_S)
+#define YG_MS_MERGE_MAX_BYTES (INT64_C(4) << 30)
+#define YG_MS_STEP_MAX 360u
+#define YG_MS_LEVELS 3u       // merges that a point goes through at most
+#define YG_MS_ROLLUP_LEVEL 2u // files of this level and above have roll-ups
+#define YG_MS_FIELDS_ALL (2 * YG_METRIC_SKETCH - 1)
 
 // ------------------------------------------------------------ small parts
 
@@ -45,29 +48,56 @@ struct yg_bump {
 void *yg_bump_alloc(struct yg_bump *b, size_t bytes); // 8-byte aligned
 void yg_bump_fini(struct yg_bump *b);
 
-// One bucket of one series, all senders and samples added up. For counts every field but count
-// holds the total and count is 1; for distributions `sketch` holds the bins.
-struct yg_mpoint {
-    uint32_t bucket; // ts_s / YG_BUCKET_S
+// What a bucket of several samples keeps.
+struct yg_hextra {
     double last, min, max, sum, count;
-    const struct yg_sketch *sketch;
 };
 
-// A growing list of points and of the sketches that they borrow.
+// Buckets of one series in columns. For counts every field but count holds the total and count is
+// 1; distributions have a sketch too. Not `full`: every bucket is one sample, only `sum` is filled.
 struct yg_mrun {
-    struct yg_mpoint *points;
     uint32_t len, cap;
-    struct yg_sketch **sketches; // a pool: the first sketch_len are in use
+    bool full;
+    bool unsorted;    // some point came in before an older one, or twice
+    uint32_t *bucket; // ts_s / YG_BUCKET_S
+    double *sum, *last, *min, *max, *count;
+    struct yg_sketch **sketch;   // borrowed from the pool; NULL = none
+    struct yg_sketch **sketches; // the pool: the first sketch_len are in use
     uint32_t sketch_len, sketch_cap;
-    bool unsorted; // some point came in before an older one
 };
 void yg_mrun_reset(struct yg_mrun *r);
 void yg_mrun_fini(struct yg_mrun *r);
 void yg_mrun_reserve(struct yg_mrun *r, uint32_t more); // room behind the last point
-struct yg_mpoint *yg_mrun_add(struct yg_mrun *r, uint32_t bucket);
-struct yg_sketch *yg_mrun_sketch(struct yg_mrun *r); // empty; lives until reset
-// Sorts by bucket and joins equal buckets; a later point's `last` wins.
+void yg_mrun_make_full(struct yg_mrun *r);
+void yg_mrun_add(struct yg_mrun *r, uint32_t bucket, double value);
+void yg_mrun_add_full(struct yg_mrun *r, uint32_t bucket, const struct yg_hextra *x,
+                      struct yg_sketch *sketch);
+// Sketches are borrowed from `from`.
+void yg_mrun_append(struct yg_mrun *r, const struct yg_mrun *from, uint32_t at, uint32_t n);
+void yg_mrun_move(struct yg_mrun *r, uint32_t to, uint32_t from); // one point over another
+struct yg_sketch *yg_mrun_sketch(struct yg_mrun *r);              // empty; lives until reset
+// Sorts by bucket and joins equal buckets; a later point's `last` wins. All fields must be there.
 void yg_mrun_settle(struct yg_mrun *r, enum yg_metric_type type);
+// Buckets of `in` (settled) joined to nodes of `step` buckets, aligned to 1970. fields: what is
+// wanted of YG_METRIC_… ; `out` is reset first. Whoever rolls by 30 rolls a roll by 6, by 360 one
+// by 30: the order of additions is part of the result.
+void yg_mrun_roll(const struct yg_mrun *in, enum yg_metric_type type, uint32_t step,
+                  uint32_t fields, struct yg_mrun *out);
+
+// Integers in blocks of 128 (mstore_ints.c).
+#define YG_MINTS_BLOCK 128u
+void yg_mints_put(struct yg_buf *out, const int64_t *v, uint32_t n);
+// Reads n values from in[*at…] and hands those of [from, to) to fn, block by block; blocks outside
+// are stepped over. False when the bytes do not hold n values.
+bool yg_mints_get(yg_str in, size_t *at, uint32_t n, uint32_t from, uint32_t to,
+                  void (*fn)(void *ctx, const int64_t *v, uint32_t count), void *ctx) YG_MUST_USE;
+
+// Columns of doubles (mstore_column.c).
+void yg_mcol_put(struct yg_buf *out, const double *v, uint32_t n);
+yg_rc yg_mcol_get(yg_str in, size_t *at, double *v, uint32_t n, struct yg_err *err) YG_MUST_USE;
+// Fills v[0 … to − from) with the values of [from, to); to = 0 only steps over the column.
+yg_rc yg_mcol_get_range(yg_str in, size_t *at, double *v, uint32_t n, uint32_t from, uint32_t to,
+                        struct yg_err *err) YG_MUST_USE;
 
 // ------------------------------------------------------------ registry
 
@@ -167,9 +197,6 @@ struct yg_hrun {
     struct yg_hslot *slots; // ascending buckets but for very late points
     uint32_t len, cap;
 };
-struct yg_hextra {
-    double last, min, max, sum, count;
-};
 
 #define YG_MHEAD_CHUNK 256u
 struct yg_mhead {
@@ -198,6 +225,35 @@ uint64_t yg_mhead_bytes(const struct yg_mhead *h);
 void yg_mhead_copy(const struct yg_mhead *h, uint32_t series, enum yg_metric_type type,
                    uint32_t from, uint32_t to, struct yg_mrun *run);
 
+// ------------------------------------------------------------ runs in files
+
+// A run as it lies in a chunk.
+struct yg_mrunref {
+    uint32_t version, step; // of the file and of the section
+    uint32_t metric, series;
+    uint32_t first; // bucket; version 1: not known before decoding
+    uint8_t type;
+    yg_str payload;
+};
+struct yg_mrange {
+    uint32_t from, to; // buckets, half open
+};
+// Arrays that decoding and encoding need.
+struct yg_mscratch {
+    double *values;
+    int64_t *times, *places;
+    uint32_t cap;
+};
+void yg_mscratch_fini(struct yg_mscratch *s);
+// Points [at, at + n) of a settled run; buckets are multiples of step.
+void yg_mpayload_put(struct yg_buf *out, enum yg_metric_type type, const struct yg_mrun *r,
+                     uint32_t at, uint32_t n, uint32_t step, struct yg_mscratch *s);
+// Appends the points of the ranges (ascending). Fields that are not asked for may be left 0. On
+// ECORRUPT points of damaged ranges are left out.
+yg_rc yg_mpayload_get(const struct yg_mrunref *ref, const struct yg_mrange *ranges,
+                      uint32_t range_count, uint32_t fields, struct yg_mscratch *s,
+                      struct yg_mrun *run, struct yg_err *err) YG_MUST_USE;
+
 // ------------------------------------------------------------ block files
 
 struct yg_mchunk_ref {
@@ -208,20 +264,30 @@ struct yg_mchunk_ref {
     uint32_t min_bucket, max_bucket;
 };
 
-struct yg_mblock {
-    _Atomic uint32_t refs;
-    int fd;
-    char *path;
-    uint32_t level;
-    uint64_t seq_lo, seq_hi;
-    int64_t bytes;
-    uint64_t points;
-    uint32_t min_bucket, max_bucket;
+// The chunks of one width of buckets: the points themselves, then roll-ups of 60, 300, 3,600 s.
+#define YG_MSECTIONS_MAX 4u
+struct yg_msection {
+    uint32_t step; // buckets of 10 s that a node covers: 1, 6, 30, 360
     struct yg_mchunk_ref *chunks;
-    uint32_t chunk_count;
+    uint32_t chunk_count, chunk_cap;
 };
 
-// Immutable list, oldest sequence first.
+struct yg_mblock {
+    _Atomic uint32_t refs;
+    char *path;
+    int fd;
+    int64_t bytes;
+    uint32_t version;
+    uint32_t level; // merges behind it
+    uint64_t seq_lo, seq_hi;
+    uint64_t points;
+    uint32_t min_bucket, max_bucket;
+    _Atomic bool damaged;                          // a merge met damage: it stays as it is
+    struct yg_msection sections[YG_MSECTIONS_MAX]; // [0] are the points
+    uint32_t section_count;
+};
+// The section of that step, or NULL.
+const struct yg_msection *yg_mblock_section(const struct yg_mblock *b, uint32_t step);
 struct yg_mblocks {
     _Atomic uint32_t refs;
     uint32_t count;
@@ -241,24 +307,29 @@ yg_rc yg_mblock_open(const char *path,
                      void *ctx, struct yg_mblock **ret_block, struct yg_err *err) YG_MUST_USE;
 
 // Writes a block: runs in order of (metric, series), each series once.
+struct yg_mwriter_section {
+    struct yg_msection s;
+    struct yg_buf raw; // the open chunk
+    struct yg_mchunk_ref open;
+    uint32_t open_runs;
+    uint32_t metric, series, first; // of the run before, in the chunk
+    bool sketches;                  // in the chunk
+    struct yg_mrun rolled;
+};
 struct yg_mwriter {
     int fd;
     char *path, *tmp;
     const char *dir;
     uint64_t offset;
-    struct yg_buf raw;    // the open chunk
+    struct yg_mwriter_section sections[YG_MSECTIONS_MAX];
+    uint32_t section_count;
     struct yg_buf stored; // scratch
-    struct yg_buf scratch;
+    struct yg_buf payload;
     struct yg_buf series; // the series section
-    double *column;
-    uint32_t column_cap;
-    struct yg_mchunk_ref open;
-    uint32_t open_runs;
+    struct yg_mscratch scratch;
     uint32_t last_series; // of the series section
     uint32_t last_metric;
     uint32_t series_count;
-    struct yg_mchunk_ref *chunks;
-    uint32_t chunk_count, chunk_cap;
     uint32_t level;
     uint64_t seq_lo, seq_hi;
     uint64_t points;
@@ -267,7 +338,7 @@ struct yg_mwriter {
 };
 struct yg_mwriter_options {
     const char *dir;
-    uint32_t level;
+    uint32_t level; // from YG_MS_ROLLUP_LEVEL on with roll-ups
     uint64_t seq_lo, seq_hi;
     int64_t created_s;
 };
@@ -281,37 +352,33 @@ yg_rc yg_mwriter_finish(struct yg_mwriter *w, struct yg_err *err) YG_MUST_USE;
 void yg_mwriter_fini(struct yg_mwriter *w); // removes the temporary file when not finished
 #define YG_MBLOCK_NAME "b-%016llx-%016llx.ygm"
 
-// Walks the runs of a block. Damaged chunks are skipped and told to `damage`.
+// Walks the runs of one section of a block. Damaged chunks are skipped and told to `damage`.
 struct yg_mcursor {
     const struct yg_mblock *block;
+    const struct yg_msection *section;
     uint32_t chunk, chunk_end; // next chunk to load, end
     uint32_t only_metric;      // YG_MS_NONE = all
-    uint32_t from_bucket, to_bucket;
+    struct yg_mrange range;    // chunks outside are not read
     char *stored, *raw;
     size_t stored_cap, raw_cap, raw_len, pos;
-    double *column; // scratch
-    uint32_t column_cap;
+    struct yg_mscratch scratch;
     ZSTD_DCtx *zstd;
     bool own_zstd; // else the context is lent by whoever set it, for cursors of one thread
-    bool valid;    // metric, series, payload are those of a run
-    uint32_t metric, series;
-    uint8_t type;
-    yg_str payload;
+    bool valid;    // run is one
+    struct yg_mrunref run;
     void (*damage)(void *ctx, const struct yg_err *err);
     void *damage_ctx;
 };
-void yg_mcursor_init(struct yg_mcursor *c, const struct yg_mblock *b, uint32_t only_metric,
-                     uint32_t from_bucket, uint32_t to_bucket);
+void yg_mcursor_init(struct yg_mcursor *c, const struct yg_mblock *b,
+                     const struct yg_msection *section, uint32_t only_metric,
+                     struct yg_mrange range);
 // Moves to the first chunk that may hold this series or a later one of only_metric; forward only.
 void yg_mcursor_skip_to(struct yg_mcursor *c, uint32_t series);
 bool yg_mcursor_next(struct yg_mcursor *c);
-// Appends the current run's points in [from_bucket, to_bucket).
-bool yg_mcursor_decode(struct yg_mcursor *c, struct yg_mrun *run);
+// Appends the current run's points of the ranges; it stays the current run.
+bool yg_mcursor_decode(struct yg_mcursor *c, const struct yg_mrange *ranges, uint32_t range_count,
+                       uint32_t fields, struct yg_mrun *run);
 void yg_mcursor_fini(struct yg_mcursor *c);
-
-// Columns of doubles (mstore_column.c).
-void yg_mcol_put(struct yg_buf *out, const double *v, uint32_t n);
-yg_rc yg_mcol_get(yg_str in, size_t *at, double *v, uint32_t n, struct yg_err *err) YG_MUST_USE;
 
 // ------------------------------------------------------------ series log
 
@@ -356,6 +423,15 @@ struct yg_mstore {
     struct yg_counter *damaged_counter, *refused_value, *refused_time;
 };
 void yg_mstore_note_damage(struct yg_mstore *ms, const struct yg_err *err);
+// Replaces `drop` blocks from `at` on by `block` (NULL: by nothing). Takes the block. Under
+// flush_lock.
+void yg_mstore_replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
+                              struct yg_mblock *take_block, bool frozen_is_written);
+void yg_mstore_note_head_bytes(struct yg_mstore *ms); // under state_lock
+// Under flush_lock: true when there is something to merge and nobody at it; the caller then calls
+// yg_mstore_start_merge without the lock (mstore_merge.c).
+bool yg_mstore_claim_merge(struct yg_mstore *ms);
+void yg_mstore_start_merge(struct yg_mstore *ms);
 #define YG_MSTORE_MAGIC 0x5954534du
 
 #endif

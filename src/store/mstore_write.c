@@ -12,19 +12,19 @@
 
 // ------------------------------------------------------------ chunks
 
-// Header and payload, compressed where that saves an eighth.
-static yg_rc write_chunk(struct yg_mwriter *w, uint32_t kind, yg_str raw,
+// Header and payload, compressed when asked and where that saves an eighth.
+static yg_rc write_chunk(struct yg_mwriter *w, uint32_t kind, yg_str raw, bool compress,
                          uint32_t *ret_stored_bytes, struct yg_err *err) {
     struct yg_mchunk_header h = {.raw_bytes = (uint32_t)raw.len,
                                  .stored_bytes = (uint32_t)raw.len,
                                  .encoding = YG_MCHUNK_RAW,
                                  .kind = (uint8_t)kind};
-    size_t bound = ZSTD_compressBound(raw.len);
+    size_t bound = ZSTD_compressBound(raw.len), packed = 0;
     yg_buf_reset(&w->stored);
     YG_TRY(yg_buf_reserve(&w->stored, sizeof(h) + bound, err));
     char *payload = w->stored.ptr + sizeof(h);
-    size_t packed =
-        raw.len < 64 ? 0 : ZSTD_compressCCtx(w->zstd, payload, bound, raw.ptr, raw.len, 1);
+    if (compress && raw.len >= 64)
+        packed = ZSTD_compressCCtx(w->zstd, payload, bound, raw.ptr, raw.len, 1);
     if (packed != 0 && !ZSTD_isError(packed) && packed < raw.len - raw.len / 8) {
         h.encoding = YG_MCHUNK_ZSTD;
         h.stored_bytes = (uint32_t)packed;
@@ -39,82 +39,26 @@ static yg_rc write_chunk(struct yg_mwriter *w, uint32_t kind, yg_str raw,
     return YG_OK;
 }
 
-static yg_rc close_chunk(struct yg_mwriter *w, struct yg_err *err) {
-    if (w->open_runs == 0)
+static yg_rc close_chunk(struct yg_mwriter *w, struct yg_mwriter_section *s, struct yg_err *err) {
+    if (s->open_runs == 0)
         return YG_OK;
-    YG_TRY(yg_buf_ok(&w->raw, err));
-    w->open.offset = w->offset;
-    w->open.raw_bytes = (uint32_t)w->raw.len;
-    YG_TRY(write_chunk(w, YG_MCHUNK_RUNS, yg_buf_str(&w->raw), &w->open.stored_bytes, err));
-    YG_GROW(YG_MS_TAG, w->chunks, w->chunk_count, w->chunk_cap);
-    w->chunks[w->chunk_count++] = w->open;
-    w->open_runs = 0;
-    yg_buf_reset(&w->raw);
+    YG_TRY(yg_buf_ok(&s->raw, err));
+    s->open.offset = w->offset;
+    s->open.raw_bytes = (uint32_t)s->raw.len;
+    // Few points a run repeat their heads; long runs are packed as small as zstd would make them.
+    bool compress = s->sketches || w->level < YG_MS_ROLLUP_LEVEL;
+    YG_TRY(
+        write_chunk(w, YG_MCHUNK_RUNS, yg_buf_str(&s->raw), compress, &s->open.stored_bytes, err));
+    YG_GROW(YG_MS_TAG, s->s.chunks, s->s.chunk_count, s->s.chunk_cap);
+    s->s.chunks[s->s.chunk_count++] = s->open;
+    s->open_runs = 0;
+    s->metric = s->series = s->first = 0;
+    s->sketches = false;
+    yg_buf_reset(&s->raw);
     return YG_OK;
 }
 
 // ------------------------------------------------------------ runs
-
-static void put_times(struct yg_buf *out, const struct yg_mrun *run) {
-    yg_put_varint(out, run->points[0].bucket);
-    bool regular = true;
-    for (uint32_t i = 2; i < run->len && regular; i++)
-        regular = run->points[i].bucket - run->points[i - 1].bucket ==
-                  run->points[1].bucket - run->points[0].bucket;
-    if (regular && run->len > 1) {
-        yg_put_varint(out, run->points[1].bucket - run->points[0].bucket);
-        return;
-    }
-    yg_put_varint(out, 0);
-    for (uint32_t i = 1; i < run->len; i++)
-        yg_put_varint(out, run->points[i].bucket - run->points[i - 1].bucket);
-}
-
-static double *column_of(struct yg_mwriter *w, uint32_t n) {
-    if (n > w->column_cap) {
-        w->column_cap = n;
-        w->column = yg_realloc(YG_MS_TAG, w->column, n * sizeof(*w->column));
-    }
-    return w->column;
-}
-
-#define PUT_FIELD(field)                                                                           \
-    do {                                                                                           \
-        for (uint32_t i = 0; i < run->len; i++)                                                    \
-            column[i] = run->points[i].field;                                                      \
-        yg_mcol_put(out, column, run->len);                                                        \
-    } while (0)
-
-static bool all_single(const struct yg_mrun *run) {
-    for (uint32_t i = 0; i < run->len; i++) {
-        const struct yg_mpoint *p = &run->points[i];
-        if (p->count > 1 || p->last < p->sum || p->last > p->sum)
-            return false;
-    }
-    return true;
-}
-
-static void put_values(struct yg_mwriter *w, struct yg_buf *out, enum yg_metric_type type,
-                       const struct yg_mrun *run) {
-    if (type == YG_METRIC_DISTRIBUTION) {
-        yg_buf_putc(out, YG_MRUN_SKETCHES);
-        for (uint32_t i = 0; i < run->len; i++)
-            yg_sketch_encode(run->points[i].sketch, out);
-        return;
-    }
-    double *column = column_of(w, run->len);
-    if (all_single(run)) {
-        yg_buf_putc(out, YG_MRUN_SINGLE);
-        PUT_FIELD(sum);
-        return;
-    }
-    yg_buf_putc(out, YG_MRUN_FULL);
-    PUT_FIELD(last);
-    PUT_FIELD(min);
-    PUT_FIELD(max);
-    PUT_FIELD(sum);
-    PUT_FIELD(count);
-}
 
 static void note_series(struct yg_mwriter *w, uint32_t metric, uint32_t series,
                         uint32_t last_bucket) {
@@ -126,35 +70,49 @@ static void note_series(struct yg_mwriter *w, uint32_t metric, uint32_t series,
     w->series_count++;
 }
 
-static yg_rc put_piece(struct yg_mwriter *w, uint32_t metric, uint32_t series,
-                       enum yg_metric_type type, const struct yg_mrun *run, struct yg_err *err) {
-    struct yg_buf *out = &w->scratch;
-    yg_buf_reset(out);
-    yg_put_varint(out, run->len);
-    put_times(out, run);
-    put_values(w, out, type, run);
-    YG_TRY(yg_buf_ok(out, err));
+static void put_head(struct yg_mwriter_section *s, uint32_t metric, uint32_t series,
+                     enum yg_metric_type type, uint32_t first) {
+    first /= s->s.step;
+    yg_put_varint(&s->raw, (uint64_t)(metric - s->metric) * YG_METRIC_TYPE_COUNT + type);
+    yg_put_svarint(&s->raw, (int64_t)series - s->series);
+    yg_put_svarint(&s->raw, (int64_t)first - s->first);
+    s->metric = metric;
+    s->series = series;
+    s->first = first;
+}
 
-    uint32_t first = run->points[0].bucket, last = run->points[run->len - 1].bucket;
-    if (w->open_runs > 0 && w->raw.len + out->len > YG_MS_CHUNK_RAW_BYTES)
-        YG_TRY(close_chunk(w, err));
-    if (w->open_runs++ == 0)
-        w->open = (struct yg_mchunk_ref){.first_metric = metric,
+static yg_rc put_piece(struct yg_mwriter *w, struct yg_mwriter_section *s, uint32_t metric,
+                       uint32_t series, enum yg_metric_type type, const struct yg_mrun *run,
+                       uint32_t at, uint32_t n, struct yg_err *err) {
+    yg_buf_reset(&w->payload);
+    yg_mpayload_put(&w->payload, type, run, at, n, s->s.step, &w->scratch);
+    YG_TRY(yg_buf_ok(&w->payload, err));
+    uint32_t first = run->bucket[at], last = run->bucket[at + n - 1];
+    size_t full = w->level == 0 ? YG_MS_CHUNK_YOUNG_BYTES : YG_MS_CHUNK_RAW_BYTES;
+    if (s->open_runs > 0 && s->raw.len + w->payload.len > full)
+        YG_TRY(close_chunk(w, s, err));
+    if (s->open_runs++ == 0)
+        s->open = (struct yg_mchunk_ref){.first_metric = metric,
                                          .first_series = series,
                                          .min_bucket = first,
                                          .max_bucket = last};
-    w->open.last_metric = metric;
-    w->open.last_series = series;
-    w->open.min_bucket = first < w->open.min_bucket ? first : w->open.min_bucket;
-    w->open.max_bucket = last > w->open.max_bucket ? last : w->open.max_bucket;
-    yg_put_varint(&w->raw, metric);
-    yg_put_varint(&w->raw, series);
-    yg_buf_putc(&w->raw, (char)type);
-    yg_put_lenstr(&w->raw, yg_buf_str(out));
+    s->open.last_metric = metric;
+    s->open.last_series = series;
+    s->open.min_bucket = first < s->open.min_bucket ? first : s->open.min_bucket;
+    s->open.max_bucket = last > s->open.max_bucket ? last : s->open.max_bucket;
+    s->sketches |= type == YG_METRIC_DISTRIBUTION;
+    put_head(s, metric, series, type, first);
+    yg_put_lenstr(&s->raw, yg_buf_str(&w->payload));
+    return YG_OK;
+}
 
-    w->min_bucket = w->points == 0 || first < w->min_bucket ? first : w->min_bucket;
-    w->max_bucket = w->points == 0 || last > w->max_bucket ? last : w->max_bucket;
-    w->points += run->len;
+static yg_rc put_run(struct yg_mwriter *w, struct yg_mwriter_section *s, uint32_t metric,
+                     uint32_t series, enum yg_metric_type type, const struct yg_mrun *run,
+                     struct yg_err *err) {
+    for (uint32_t at = 0; at < run->len; at += YG_MS_RUN_POINTS_MAX) {
+        uint32_t n = run->len - at < YG_MS_RUN_POINTS_MAX ? run->len - at : YG_MS_RUN_POINTS_MAX;
+        YG_TRY(put_piece(w, s, metric, series, type, run, at, n, err));
+    }
     return YG_OK;
 }
 
@@ -162,46 +120,62 @@ yg_rc yg_mwriter_run(struct yg_mwriter *w, uint32_t metric, uint32_t series,
                      enum yg_metric_type type, const struct yg_mrun *run, struct yg_err *err) {
     if (run->len == 0)
         return YG_OK;
-    note_series(w, metric, series, run->points[run->len - 1].bucket);
-    for (uint32_t at = 0; at < run->len; at += YG_MS_RUN_POINTS_MAX) {
-        struct yg_mrun piece = {.points = run->points + at, .len = run->len - at};
-        if (piece.len > YG_MS_RUN_POINTS_MAX)
-            piece.len = YG_MS_RUN_POINTS_MAX;
-        YG_TRY(put_piece(w, metric, series, type, &piece, err));
+    uint32_t first = run->bucket[0], last = run->bucket[run->len - 1];
+    note_series(w, metric, series, last);
+    w->min_bucket = w->points == 0 || first < w->min_bucket ? first : w->min_bucket;
+    w->max_bucket = w->points == 0 || last > w->max_bucket ? last : w->max_bucket;
+    w->points += run->len;
+    YG_TRY(put_run(w, &w->sections[0], metric, series, type, run, err));
+    for (uint32_t i = 1; i < w->section_count; i++) {
+        struct yg_mwriter_section *s = &w->sections[i];
+        yg_mrun_roll(i == 1 ? run : &w->sections[i - 1].rolled, type, s->s.step, YG_MS_FIELDS_ALL,
+                     &s->rolled);
+        YG_TRY(put_run(w, s, metric, series, type, &s->rolled, err));
     }
     return YG_OK;
 }
 
 // ------------------------------------------------------------ directory and footer
 
-static yg_rc write_directory(struct yg_mwriter *w, struct yg_mfile_footer *f, struct yg_err *err) {
-    yg_buf_reset(&w->raw);
+static void put_section(struct yg_buf *out, const struct yg_msection *s) {
+    yg_put_varint(out, s->step);
+    yg_put_varint(out, s->chunk_count);
     uint64_t offset = 0;
-    for (uint32_t i = 0; i < w->chunk_count; i++) {
-        const struct yg_mchunk_ref *c = &w->chunks[i];
-        yg_put_varint(&w->raw, c->offset - offset);
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        const struct yg_mchunk_ref *c = &s->chunks[i];
+        yg_put_varint(out, c->offset - offset);
         offset = c->offset;
-        yg_put_varint(&w->raw, c->stored_bytes);
-        yg_put_varint(&w->raw, c->raw_bytes);
-        yg_put_varint(&w->raw, c->first_metric);
-        yg_put_varint(&w->raw, c->first_series);
-        yg_put_varint(&w->raw, c->last_metric);
-        yg_put_varint(&w->raw, c->last_series);
-        yg_put_varint(&w->raw, c->min_bucket);
-        yg_put_varint(&w->raw, c->max_bucket);
+        yg_put_varint(out, c->stored_bytes);
+        yg_put_varint(out, c->raw_bytes);
+        yg_put_varint(out, c->first_metric);
+        yg_put_varint(out, c->first_series);
+        yg_put_varint(out, c->last_metric);
+        yg_put_varint(out, c->last_series);
+        yg_put_varint(out, c->min_bucket);
+        yg_put_varint(out, c->max_bucket);
     }
-    YG_TRY(yg_buf_ok(&w->raw, err));
+}
+
+static yg_rc write_directory(struct yg_mwriter *w, struct yg_mfile_footer *f, struct yg_err *err) {
+    yg_buf_reset(&w->payload);
+    yg_put_varint(&w->payload, w->section_count);
+    for (uint32_t i = 0; i < w->section_count; i++) {
+        put_section(&w->payload, &w->sections[i].s);
+        f->chunk_count += w->sections[i].s.chunk_count;
+    }
+    YG_TRY(yg_buf_ok(&w->payload, err));
     YG_TRY(yg_buf_ok(&w->series, err));
-    f->chunk_count = w->chunk_count;
     f->directory_offset = w->offset;
-    YG_TRY(write_chunk(w, YG_MCHUNK_DIRECTORY, yg_buf_str(&w->raw), &f->directory_bytes, err));
+    YG_TRY(write_chunk(w, YG_MCHUNK_DIRECTORY, yg_buf_str(&w->payload), true, &f->directory_bytes,
+                       err));
     f->series_offset = w->offset;
     f->series_count = w->series_count;
-    return write_chunk(w, YG_MCHUNK_SERIES, yg_buf_str(&w->series), &f->series_bytes, err);
+    return write_chunk(w, YG_MCHUNK_SERIES, yg_buf_str(&w->series), true, &f->series_bytes, err);
 }
 
 yg_rc yg_mwriter_finish(struct yg_mwriter *w, struct yg_err *err) {
-    YG_TRY(close_chunk(w, err));
+    for (uint32_t i = 0; i < w->section_count; i++)
+        YG_TRY(close_chunk(w, &w->sections[i], err));
     struct yg_mfile_footer f = {.points = w->points,
                                 .min_bucket = w->min_bucket,
                                 .max_bucket = w->max_bucket,
@@ -232,9 +206,14 @@ yg_rc yg_mwriter_open(struct yg_mwriter *w, const struct yg_mwriter_options *opt
                              .level = options->level,
                              .seq_lo = options->seq_lo,
                              .seq_hi = options->seq_hi};
-    w->raw = YG_BUF(YG_MS_TAG, YG_MS_CHUNK_MAX_BYTES);
+    static const uint32_t steps[YG_MSECTIONS_MAX] = {1, 6, 30, 360};
+    w->section_count = w->level < YG_MS_ROLLUP_LEVEL ? 1 : YG_MSECTIONS_MAX;
+    for (uint32_t i = 0; i < w->section_count; i++) {
+        w->sections[i].s.step = steps[i];
+        w->sections[i].raw = YG_BUF(YG_MS_TAG, YG_MS_CHUNK_MAX_BYTES);
+    }
     w->stored = YG_BUF(YG_MS_TAG, 2 * (size_t)YG_MS_CHUNK_MAX_BYTES);
-    w->scratch = YG_BUF(YG_MS_TAG, YG_MS_CHUNK_MAX_BYTES / 2);
+    w->payload = YG_BUF(YG_MS_TAG, YG_MS_CHUNK_MAX_BYTES / 2);
     w->series = YG_BUF(YG_MS_TAG, YG_MS_CHUNK_MAX_BYTES);
     w->path = path_of(w->dir, "", w->seq_lo, w->seq_hi);
     w->tmp = path_of(w->dir, "tmp-", w->seq_lo, w->seq_hi);
@@ -260,11 +239,14 @@ void yg_mwriter_fini(struct yg_mwriter *w) {
         (void)unlink(w->tmp);
     yg_free(YG_MS_TAG, w->tmp);
     yg_free(YG_MS_TAG, w->path);
-    yg_free(YG_MS_TAG, w->chunks);
-    yg_free(YG_MS_TAG, w->column);
-    yg_buf_fini(&w->raw);
+    for (uint32_t i = 0; i < w->section_count; i++) {
+        yg_free(YG_MS_TAG, w->sections[i].s.chunks);
+        yg_buf_fini(&w->sections[i].raw);
+        yg_mrun_fini(&w->sections[i].rolled);
+    }
+    yg_mscratch_fini(&w->scratch);
     yg_buf_fini(&w->stored);
-    yg_buf_fini(&w->scratch);
+    yg_buf_fini(&w->payload);
     yg_buf_fini(&w->series);
     (void)ZSTD_freeCCtx(w->zstd);
 }

@@ -49,7 +49,7 @@ static void fix_ends(char *bytes, size_t size) {
     struct yg_mfile_footer foot;
     memcpy(&head, bytes, sizeof(head));
     head.magic = YG_MFILE_MAGIC;
-    head.version = YG_MFILE_VERSION;
+    head.version = head.version % 2 == 1 ? 1 : YG_MFILE_VERSION; // both are read
     head.crc = yg_crc32c(0, &head, offsetof(struct yg_mfile_header, crc));
     memcpy(bytes, &head, sizeof(head));
     memcpy(&foot, bytes + size - sizeof(foot), sizeof(foot));
@@ -70,18 +70,19 @@ static void on_damage(void *ctx, const struct yg_err *err) {
     YG_ASSERT(err->text[0] != 0);
 }
 
-static void read_runs(const struct yg_mblock *b) {
+static void read_runs(const struct yg_mblock *b, const struct yg_msection *section) {
+    static const struct yg_mrange always = {0, UINT32_MAX};
     struct yg_mcursor c;
     struct yg_mrun run = {0};
-    yg_mcursor_init(&c, b, YG_MS_NONE, 0, UINT32_MAX);
+    yg_mcursor_init(&c, b, section, YG_MS_NONE, always);
     c.damage = on_damage;
     for (uint32_t i = 0; i < RUNS_MAX && yg_mcursor_next(&c); i++) {
-        YG_ASSERT(c.valid && c.type < YG_METRIC_TYPE_COUNT);
+        YG_ASSERT(c.valid && c.run.type < YG_METRIC_TYPE_COUNT);
         yg_mrun_reset(&run);
-        (void)yg_mcursor_decode(&c, &run);
-        for (uint32_t k = 0; k < run.len; k++)
-            if (run.points[k].sketch)
-                (void)yg_sketch_quantile(run.points[k].sketch, 0.5);
+        (void)yg_mcursor_decode(&c, &always, 1, YG_MS_FIELDS_ALL, &run);
+        for (uint32_t k = 0; run.full && k < run.len; k++)
+            if (run.sketch[k])
+                (void)yg_sketch_quantile(run.sketch[k], 0.5);
     }
     yg_mrun_fini(&run);
     yg_mcursor_fini(&c);
@@ -105,7 +106,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     YG_ASSERT(rc == YG_OK || rc == YG_ECORRUPT || rc == YG_EIO || rc == YG_ENOMEM);
     if (rc != YG_OK)
         return 0;
-    read_runs(b);
+    for (uint32_t i = 0; i < b->section_count; i++)
+        read_runs(b, &b->sections[i]);
     yg_mblock_unref(b);
     return 0;
 }

@@ -41,8 +41,8 @@ static void put_directory(struct yg_buf *b, uint64_t offset, uint32_t stored, ui
     yg_put_varint(b, UINT32_MAX);
 }
 
-static void make_block(struct yg_buf *file, yg_str input, unsigned kind) {
-    struct yg_mfile_header h = {.magic = YG_MFILE_MAGIC, .version = YG_MFILE_VERSION};
+static void make_block(struct yg_buf *file, yg_str input, unsigned kind, uint32_t version) {
+    struct yg_mfile_header h = {.magic = YG_MFILE_MAGIC, .version = version};
     h.crc = yg_crc32c(0, &h, offsetof(struct yg_mfile_header, crc));
     yg_buf_put(file, &h, sizeof(h));
     struct yg_mfile_footer f = {
@@ -51,6 +51,11 @@ static void make_block(struct yg_buf *file, yg_str input, unsigned kind) {
     uint32_t stored;
     put_chunk(file, YG_MCHUNK_RUNS, kind == YG_MCHUNK_RUNS ? input : YG_STR(""), &at, &stored);
     struct yg_buf directory = YG_BUF(YG_MEM_BASE, 4096);
+    if (version > 1) {
+        yg_put_varint(&directory, 1); // section
+        yg_put_varint(&directory, 1); // bucket a node
+        yg_put_varint(&directory, 1); // chunk
+    }
     put_directory(&directory, at, stored, (uint32_t)input.len);
     yg_str d = kind == YG_MCHUNK_DIRECTORY ? input : yg_buf_str(&directory);
     f.chunk_count = kind == YG_MCHUNK_DIRECTORY ? (uint32_t)(input.len / 9) : 1;
@@ -82,44 +87,48 @@ static void see_series(void *ctx, uint32_t series, uint32_t metric, uint32_t las
     YG_ASSERT(series < YG_MS_SERIES_ID_MAX && metric < YG_MS_NAME_ID_MAX);
 }
 
-// Every run, decoded for all time or for a part of it.
-static void walk(const struct yg_mblock *b, uint32_t only_metric, uint32_t from, uint32_t to) {
+// Every run, decoded for all time, for a part of it, or for two.
+static void walk(const struct yg_mblock *b, const struct yg_msection *section, uint32_t only_metric,
+                 const struct yg_mrange *ranges, uint32_t count) {
     struct yg_mcursor c;
     struct yg_mrun run = {0};
     uint64_t seen = 0;
-    yg_mcursor_init(&c, b, only_metric, from, to);
+    yg_mcursor_init(&c, b, section, only_metric,
+                    (struct yg_mrange){ranges[0].from, ranges[count - 1].to});
     c.damage = expect_damage;
     while (seen < POINTS_MAX && yg_mcursor_next(&c)) {
         yg_mrun_reset(&run);
-        if (!yg_mcursor_decode(&c, &run))
+        if (!yg_mcursor_decode(&c, ranges, count, YG_MS_FIELDS_ALL, &run))
             continue;
-        yg_mrun_settle(&run, (enum yg_metric_type)c.type);
+        yg_mrun_settle(&run, (enum yg_metric_type)c.run.type);
         for (uint32_t i = 0; i < run.len; i++) {
-            YG_ASSERT(run.points[i].bucket >= from && run.points[i].bucket < to);
-            YG_ASSERT(i == 0 || run.points[i - 1].bucket < run.points[i].bucket);
+            YG_ASSERT(run.bucket[i] >= ranges[0].from && run.bucket[i] < ranges[count - 1].to);
+            YG_ASSERT(i == 0 || run.bucket[i - 1] < run.bucket[i]);
         }
         seen += run.len + 1;
-        yg_mcursor_skip_to(&c, c.series + 1);
+        yg_mcursor_skip_to(&c, c.run.series + 1);
     }
     yg_mrun_fini(&run);
     yg_mcursor_fini(&c);
 }
 
-static void fuzz_block(yg_str input, unsigned kind) {
+static void fuzz_block(yg_str input, unsigned kind, uint32_t version) {
+    static const struct yg_mrange always = {0, UINT32_MAX}, parts[] = {{5, 1000}, {1500, 1501}};
     struct yg_buf file = YG_BUF(YG_MEM_BASE, 1u << 20);
-    make_block(&file, input, kind);
+    make_block(&file, input, kind, version);
     char path[64];
     int fd = as_file(&file, path);
     struct yg_mblock *b;
     struct yg_err err = {0};
     yg_rc rc = yg_mblock_open(path, see_series, NULL, &b, &err);
     YG_ASSERT(rc == YG_OK || rc == YG_ECORRUPT);
-    if (rc == YG_OK) {
-        walk(b, YG_MS_NONE, 0, UINT32_MAX);
-        walk(b, YG_MS_NONE, 5, 1000);
-        walk(b, 1, 0, UINT32_MAX);
-        yg_mblock_unref(b);
+    for (uint32_t i = 0; rc == YG_OK && i < b->section_count; i++) {
+        walk(b, &b->sections[i], YG_MS_NONE, &always, 1);
+        walk(b, &b->sections[i], YG_MS_NONE, parts, 2);
+        walk(b, &b->sections[i], 1, &always, 1);
     }
+    if (rc == YG_OK)
+        yg_mblock_unref(b);
     (void)close(fd);
     yg_buf_fini(&file);
 }
@@ -166,19 +175,11 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (size < 2 || size > INPUT_MAX)
         return 0;
     yg_str input = fuzz_rest(data, size);
-    switch (data[0] % 4) {
-    case 0:
-        fuzz_block(input, YG_MCHUNK_RUNS);
-        break;
-    case 1:
-        fuzz_block(input, YG_MCHUNK_DIRECTORY);
-        break;
-    case 2:
-        fuzz_block(input, YG_MCHUNK_SERIES);
-        break;
-    default:
+    static const unsigned kinds[] = {YG_MCHUNK_RUNS, YG_MCHUNK_DIRECTORY, YG_MCHUNK_SERIES};
+    unsigned what = data[0] % 7;
+    if (what == 3)
         fuzz_log(input);
-        break;
-    }
+    else
+        fuzz_block(input, kinds[what % 4], 1 + what / 4);
     return 0;
 }

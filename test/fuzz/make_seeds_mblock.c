@@ -13,15 +13,21 @@
 static void add_run(struct yg_mwriter *w, uint32_t series, enum yg_metric_type type) {
     struct yg_mrun run = {0};
     for (uint32_t i = 0; i < 30; i++) {
-        struct yg_mpoint *p = yg_mrun_add(&run, BUCKET + i + i % 3);
         double v = series * 10 + i * 0.25;
-        *p = (struct yg_mpoint){.bucket = p->bucket, .last = v, .min = v, .max = v, .sum = v};
-        p->count = 1;
+        struct yg_hextra x = {v, v, v, v, 1};
+        struct yg_sketch *sketch = NULL;
         if (type == YG_METRIC_DISTRIBUTION) {
-            struct yg_sketch *s = yg_mrun_sketch(&run);
-            yg_sketch_add(s, v, 2);
-            run.points[run.len - 1].sketch = s;
+            sketch = yg_mrun_sketch(&run);
+            yg_sketch_add(sketch, v, 2);
         }
+        if (i % 7 == 3) { // a bucket of two samples
+            x.sum *= 2;
+            x.count = 2;
+        }
+        if (sketch != NULL || (type != YG_METRIC_COUNT && series % 2 == 0))
+            yg_mrun_add_full(&run, BUCKET + i + i % 3, &x, sketch);
+        else
+            yg_mrun_add(&run, BUCKET + i + i % 3, v);
     }
     yg_mrun_settle(&run, type);
     struct yg_err err = {0};
@@ -54,7 +60,7 @@ void seed_mblock(void) {
     YG_ASSERT(mkdtemp(dir) != NULL);
     struct yg_mwriter w;
     struct yg_mwriter_options o = {
-        .dir = dir, .level = 1, .seq_lo = 1, .seq_hi = 9, .created_s = 1795600000};
+        .dir = dir, .level = YG_MS_ROLLUP_LEVEL, .seq_lo = 1, .seq_hi = 9, .created_s = 1795600000};
     yg_rc rc = yg_mwriter_open(&w, &o, &err);
     YG_ASSERT(rc == YG_OK);
     for (uint32_t series = 0; series < 12; series++)
