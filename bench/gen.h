@@ -73,6 +73,9 @@ struct gen_points {
 
 void gen_points_init(struct gen_points *p, uint64_t seed, uint32_t first, uint32_t count,
                      int64_t start_s, uint32_t interval_s);
+// The next value of series i in hundredths, and its metric: for whoever needs no body.
+int64_t gen_points_value(struct gen_points *p, uint32_t i);
+const char *gen_points_family(const struct gen_points *p, uint32_t i);
 void gen_points_fini(struct gen_points *p);
 // Appends one body: `points` following points of each of the series [first, first + count).
 // The caller asks for every series of the sender before it calls gen_points_forward.

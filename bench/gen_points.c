@@ -81,6 +81,16 @@ static int64_t next_value(struct gen_points *p, enum kind kind, uint32_t i) {
     return 0;
 }
 
+int64_t gen_points_value(struct gen_points *p, uint32_t i) {
+    uint32_t member;
+    return next_value(p, family_of((p->first + i) % GEN_SERIES, &member)->kind, i);
+}
+
+const char *gen_points_family(const struct gen_points *p, uint32_t i) {
+    uint32_t member;
+    return family_of((p->first + i) % GEN_SERIES, &member)->name;
+}
+
 static void put_value(struct yg_buf *out, int64_t hundredths) {
     if (hundredths % 100)
         yg_buf_printf(out, "%lld.%02d", (long long)(hundredths / 100), (int)(hundredths % 100));

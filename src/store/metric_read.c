@@ -121,7 +121,7 @@ static void open_sources(struct reading *r) {
             continue;
         struct source *s = &r->sources[r->source_count++];
         const struct yg_msection *section = NULL;
-        if (r->step > 1 && aligned && !r->points_only)
+        if (r->step > 1 && aligned && (r->fields & YG_METRIC_LAST) == 0 && !r->points_only)
             section = yg_mblock_section(b, r->step);
         s->block = b;
         s->rolled = section != NULL;

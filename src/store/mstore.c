@@ -184,6 +184,8 @@ yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore *
     ms->dir = yg_strndup(YG_MS_TAG, options->dir, strlen(options->dir));
     ms->clock = options->clock ? options->clock : &yg_clock_system;
     ms->retention_ns = options->retention_ns;
+    ms->fan_in[0] = 10; // ten minutes, then two hours, then a day
+    ms->fan_in[1] = ms->fan_in[2] = 12;
     ms->damaged_counter = yg_counter_get(YG_COUNTER, "yagura.store.damaged", "track:metrics");
     ms->refused_value = yg_counter_get(YG_COUNTER, "yagura.metrics.refused", "reason:not_finite");
     ms->refused_time = yg_counter_get(YG_COUNTER, "yagura.metrics.refused", "reason:timestamp");

@@ -37,7 +37,13 @@ _Static_assert(sizeof(struct yg_mfile_footer) == 64, "on disk");
 enum { YG_MCHUNK_RAW = 0, YG_MCHUNK_ZSTD = 1 };
 enum { YG_MCHUNK_RUNS = 1, YG_MCHUNK_DIRECTORY = 2, YG_MCHUNK_SERIES = 3 };
 // FULL: in files of version 1 only.
-enum { YG_MRUN_SINGLE = 0, YG_MRUN_FULL = 1, YG_MRUN_SKETCHES = 2, YG_MRUN_MIXED = 3 };
+enum {
+    YG_MRUN_SINGLE = 0,
+    YG_MRUN_FULL = 1,
+    YG_MRUN_SKETCHES = 2,
+    YG_MRUN_MIXED = 3,
+    YG_MRUN_ROLLED = 4
+};
 
 struct yg_mchunk_header {
     uint32_t raw_bytes, stored_bytes;

@@ -27,14 +27,17 @@
 #define YG_MS_SERIES_ID_MAX (1u << 31) // ids are never used twice
 #define YG_MS_NAME_ID_MAX (1u << 24)
 #define YG_MS_CHUNK_RAW_BYTES (64u * 1024u)          // a chunk is closed at this size
-#define YG_MS_CHUNK_YOUNG_BYTES (16u * 1024u)        // of a flush: read often, few series a time
+#define YG_MS_CHUNK_YOUNG_BYTES (8u * 1024u)         // of level 0 and 1: read often, few series
 #define YG_MS_CHUNK_MAX_BYTES (256u * 1024u * 1024u) // no chunk of a good file is larger
 #define YG_MS_RUN_POINTS_MAX 65536u                  // longer runs are written in pieces
 #define YG_MS_MERGE_MAX_BYTES (INT64_C(4) << 30)
 #define YG_MS_STEP_MAX 360u
 #define YG_MS_LEVELS 3u       // merges that a point goes through at most
-#define YG_MS_ROLLUP_LEVEL 2u // files of this level and above have roll-ups
+#define YG_MS_ROLLUP_LEVEL 3u // files of this level and above have roll-ups
+#define YG_MS_PLAIN_LEVEL 2u  // of this level and above: no zstd for runs that are packed anyway
 #define YG_MS_FIELDS_ALL (2 * YG_METRIC_SKETCH - 1)
+// Roll-ups leave out what no query asks of wide buckets.
+#define YG_MS_FIELDS_ROLLED (YG_MS_FIELDS_ALL & ~YG_METRIC_LAST)
 
 // ------------------------------------------------------------ small parts
 
@@ -264,10 +267,10 @@ struct yg_mchunk_ref {
     uint32_t min_bucket, max_bucket;
 };
 
-// The chunks of one width of buckets: the points themselves, then roll-ups of 60, 300, 3,600 s.
-#define YG_MSECTIONS_MAX 4u
+// The chunks of one width of buckets: the points themselves, then roll-ups of 300 and 3,600 s.
+#define YG_MSECTIONS_MAX 3u
 struct yg_msection {
-    uint32_t step; // buckets of 10 s that a node covers: 1, 6, 30, 360
+    uint32_t step; // buckets of 10 s that a node covers: 1, 30, 360
     struct yg_mchunk_ref *chunks;
     uint32_t chunk_count, chunk_cap;
 };
@@ -327,7 +330,8 @@ struct yg_mwriter {
     struct yg_buf payload;
     struct yg_buf series; // the series section
     struct yg_mscratch scratch;
-    uint32_t last_series; // of the series section
+    struct yg_mrun minutes; // between the points and the first roll-up
+    uint32_t last_series;   // of the series section
     uint32_t last_metric;
     uint32_t series_count;
     uint32_t level;
@@ -405,6 +409,7 @@ struct yg_mstore {
     const struct yg_clock *clock;
     struct yg_pool *pool; // merges run there; NULL = in the flush
     int64_t retention_ns;
+    uint32_t fan_in[YG_MS_LEVELS]; // neighbours that make a merge, by level
     struct yg_mreg reg;
     pthread_mutex_t flush_lock;
     int64_t retained_s; // last look at the retention; under flush_lock

@@ -118,10 +118,11 @@ static void put_payload(struct yg_buf *out, const uint64_t *v, uint32_t n,
     }
 }
 
-static unsigned runs_bytes(const uint64_t *v, uint32_t n) {
+// Stops at the limit, when others are cheaper anyway.
+static unsigned runs_bytes(const uint64_t *v, uint32_t n, unsigned limit) {
     unsigned bytes = 1;
     uint64_t before = 0;
-    for (uint32_t i = 0; i < n && bytes < 2 * BLOCK;) {
+    for (uint32_t i = 0; i < n && bytes < limit;) {
         uint32_t end = i + 1;
         while (end < n && v[end] == v[i])
             end++;
@@ -168,7 +169,8 @@ static void put_block(struct yg_buf *out, const uint64_t *v, uint32_t n) {
     }
     unsigned mode = p[1].bytes < p[0].bytes;
     mode = p[2].bytes < p[mode].bytes ? 2 : mode;
-    if (runs_bytes(v, n) < p[mode].bytes + 1) {
+    unsigned limit = p[mode].bytes + 1; // and the number of exceptions
+    if (runs_bytes(v, n, limit) < limit) {
         put_runs(out, v, n);
         return;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Merging metric block files, on the pool's background lane: ten flushes, then twelve of those (two
 // hours of traffic), then twelve of those (a day). So a point is written four times at most; files
-// of two hours and of a day carry roll-ups.
+// of a day carry roll-ups.
 //
 // Merged are neighbours in the order of WAL sequences, so the result covers one range of sequences
 // and takes its sources' place in one rename.
@@ -12,10 +12,6 @@
 #include <unistd.h>
 
 #define SPAN_BUCKETS (86400u / YG_BUCKET_S)
-
-static uint32_t fan_in(uint32_t level) {
-    return level == 0 ? 10 : 12;
-}
 
 struct merge_source {
     struct yg_mcursor cursor;
@@ -101,25 +97,26 @@ static yg_rc merge_blocks(struct yg_mstore *ms, struct yg_mblock *const *b, uint
 }
 
 // Neighbours of one level, enough of them or all of a day: where they begin and how many; 0 = none.
-static uint32_t merge_candidate(const struct yg_mblocks *l, uint32_t *ret_at) {
+static uint32_t merge_candidate(const struct yg_mstore *ms, const struct yg_mblocks *l,
+                                uint32_t *ret_at) {
     for (uint32_t at = 0; at < l->count; at++) {
         const struct yg_mblock *first = l->blocks[at];
         if (first->level >= YG_MS_LEVELS)
             continue;
         int64_t bytes = 0;
-        uint32_t n = 0, fan = fan_in(first->level);
-        bool day_over = false;
-        for (; n < fan && at + n < l->count && !day_over; n += !day_over) {
+        uint32_t n = 0, fan = ms->fan_in[first->level];
+        bool full = false; // the next one would make too long a time or too large a file
+        for (; n < fan && at + n < l->count && !full; n += !full) {
             const struct yg_mblock *b = l->blocks[at + n];
-            bytes += b->bytes;
-            if (b->level != first->level || bytes > YG_MS_MERGE_MAX_BYTES ||
-                atomic_load_explicit(&b->damaged, memory_order_relaxed))
+            if (b->level != first->level || atomic_load_explicit(&b->damaged, memory_order_relaxed))
                 break;
+            bytes += b->bytes;
             // By the newest point of each: a late one must not look like a long time.
-            day_over = b->max_bucket > first->max_bucket &&
-                       b->max_bucket - first->max_bucket > SPAN_BUCKETS;
+            full =
+                bytes > YG_MS_MERGE_MAX_BYTES || (b->max_bucket > first->max_bucket &&
+                                                  b->max_bucket - first->max_bucket > SPAN_BUCKETS);
         }
-        if (n == fan || (day_over && n >= 2)) {
+        if (n == fan || (full && n >= 2)) {
             *ret_at = at;
             return n;
         }
@@ -151,7 +148,7 @@ static bool publish_merge(struct yg_mstore *ms, struct yg_mblock *const *b, uint
 }
 
 static bool merge_once(struct yg_mstore *ms, struct yg_mblocks *l) {
-    uint32_t at, n = merge_candidate(l, &at);
+    uint32_t at, n = merge_candidate(ms, l, &at);
     if (n == 0 || atomic_load_explicit(&ms->closing, memory_order_relaxed))
         return false;
     struct yg_err err = {0};
@@ -179,7 +176,7 @@ static void merge_job(void *arg) {
 
 bool yg_mstore_claim_merge(struct yg_mstore *ms) {
     uint32_t at;
-    if (merge_candidate(ms->blocks, &at) == 0 || !yg_event_wait_ms(&ms->merge_idle, 0))
+    if (merge_candidate(ms, ms->blocks, &at) == 0 || !yg_event_wait_ms(&ms->merge_idle, 0))
         return false;
     yg_event_reset(&ms->merge_idle);
     return true;

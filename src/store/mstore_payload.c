@@ -61,8 +61,16 @@ static bool is_multi(const struct yg_mrun *r, uint32_t i) {
 }
 
 static void put_full(struct yg_buf *out, const struct yg_mrun *r, uint32_t at, uint32_t n,
-                     struct yg_mscratch *s) {
+                     uint32_t step, struct yg_mscratch *s) {
     uint32_t multi = 0;
+    if (step > 1) {
+        yg_buf_putc(out, YG_MRUN_ROLLED);
+        yg_mcol_put(out, r->min + at, n);
+        yg_mcol_put(out, r->max + at, n);
+        yg_mcol_put(out, r->sum + at, n);
+        yg_mcol_put(out, r->count + at, n);
+        return;
+    }
     for (uint32_t i = 0; i < n; i++)
         if (is_multi(r, at + i))
             s->places[multi++] = i;
@@ -92,7 +100,7 @@ void yg_mpayload_put(struct yg_buf *out, enum yg_metric_type type, const struct 
         for (uint32_t i = 0; i < n; i++)
             yg_sketch_encode(r->sketch[at + i], out);
     } else if (r->full) {
-        put_full(out, r, at, n, s);
+        put_full(out, r, at, n, step, s);
     } else {
         yg_buf_putc(out, YG_MRUN_SINGLE);
         yg_mcol_put(out, r->sum + at, n);
@@ -214,6 +222,16 @@ static yg_rc get_full_v1(struct yg_cursor *in, uint32_t n, const struct window *
     return get_column(in, r->count, n, w, YG_METRIC_WEIGHT, err);
 }
 
+static yg_rc get_rolled(struct yg_cursor *in, uint32_t n, const struct window *w,
+                        struct yg_err *err) {
+    struct yg_mrun *r = w->run;
+    memset(r->last + r->len, 0, (w->to - w->from) * sizeof(*r->last)); // nobody asks for it
+    YG_TRY(get_column(in, r->min, n, w, YG_METRIC_MIN, err));
+    YG_TRY(get_column(in, r->max, n, w, YG_METRIC_MAX, err));
+    YG_TRY(get_column(in, r->sum, n, w, YG_METRIC_SUM, err));
+    return get_column(in, r->count, n, w, YG_METRIC_WEIGHT, err);
+}
+
 // Values of the buckets with several samples, put at their places.
 static yg_rc get_spread(struct yg_cursor *in, double *to, uint32_t multi, uint32_t lo, uint32_t hi,
                         const struct window *w, struct yg_mscratch *s, struct yg_err *err) {
@@ -316,6 +334,8 @@ static yg_rc get_values(struct yg_cursor in, uint8_t kind, uint32_t n, const str
         return get_full_v1(&in, n, w, err);
     case YG_MRUN_MIXED:
         return get_mixed(&in, n, w, s, err);
+    case YG_MRUN_ROLLED:
+        return get_rolled(&in, n, w, err);
     default:
         return get_sketches(&in, w, err);
     }
@@ -337,7 +357,7 @@ yg_rc yg_mpayload_get(const struct yg_mrunref *ref, const struct yg_mrange *rang
     yg_str kind;
     YG_TRY(yg_get_bytes(&in, 1, &kind, err));
     uint8_t k = (uint8_t)kind.ptr[0];
-    if (k > YG_MRUN_MIXED || (k == YG_MRUN_SKETCHES) != (ref->type == YG_METRIC_DISTRIBUTION))
+    if (k > YG_MRUN_ROLLED || (k == YG_MRUN_SKETCHES) != (ref->type == YG_METRIC_DISTRIBUTION))
         return yg_fail(err, YG_ECORRUPT, "run kind %u does not suit the metric's type", k);
     for (uint32_t i = 0; i < range_count; i++) {
         struct window w = {.run = run, .fields = fields};

@@ -46,7 +46,7 @@ static yg_rc close_chunk(struct yg_mwriter *w, struct yg_mwriter_section *s, str
     s->open.offset = w->offset;
     s->open.raw_bytes = (uint32_t)s->raw.len;
     // Few points a run repeat their heads; long runs are packed as small as zstd would make them.
-    bool compress = s->sketches || w->level < YG_MS_ROLLUP_LEVEL;
+    bool compress = s->sketches || w->level < YG_MS_PLAIN_LEVEL;
     YG_TRY(
         write_chunk(w, YG_MCHUNK_RUNS, yg_buf_str(&s->raw), compress, &s->open.stored_bytes, err));
     YG_GROW(YG_MS_TAG, s->s.chunks, s->s.chunk_count, s->s.chunk_cap);
@@ -88,7 +88,7 @@ static yg_rc put_piece(struct yg_mwriter *w, struct yg_mwriter_section *s, uint3
     yg_mpayload_put(&w->payload, type, run, at, n, s->s.step, &w->scratch);
     YG_TRY(yg_buf_ok(&w->payload, err));
     uint32_t first = run->bucket[at], last = run->bucket[at + n - 1];
-    size_t full = w->level == 0 ? YG_MS_CHUNK_YOUNG_BYTES : YG_MS_CHUNK_RAW_BYTES;
+    size_t full = w->level < YG_MS_PLAIN_LEVEL ? YG_MS_CHUNK_YOUNG_BYTES : YG_MS_CHUNK_RAW_BYTES;
     if (s->open_runs > 0 && s->raw.len + w->payload.len > full)
         YG_TRY(close_chunk(w, s, err));
     if (s->open_runs++ == 0)
@@ -126,10 +126,13 @@ yg_rc yg_mwriter_run(struct yg_mwriter *w, uint32_t metric, uint32_t series,
     w->max_bucket = w->points == 0 || last > w->max_bucket ? last : w->max_bucket;
     w->points += run->len;
     YG_TRY(put_run(w, &w->sections[0], metric, series, type, run, err));
+    if (w->section_count == 1)
+        return YG_OK;
+    yg_mrun_roll(run, type, 6, YG_MS_FIELDS_ROLLED, &w->minutes);
     for (uint32_t i = 1; i < w->section_count; i++) {
         struct yg_mwriter_section *s = &w->sections[i];
-        yg_mrun_roll(i == 1 ? run : &w->sections[i - 1].rolled, type, s->s.step, YG_MS_FIELDS_ALL,
-                     &s->rolled);
+        yg_mrun_roll(i == 1 ? &w->minutes : &w->sections[i - 1].rolled, type, s->s.step,
+                     YG_MS_FIELDS_ROLLED, &s->rolled);
         YG_TRY(put_run(w, s, metric, series, type, &s->rolled, err));
     }
     return YG_OK;
@@ -206,7 +209,7 @@ yg_rc yg_mwriter_open(struct yg_mwriter *w, const struct yg_mwriter_options *opt
                              .level = options->level,
                              .seq_lo = options->seq_lo,
                              .seq_hi = options->seq_hi};
-    static const uint32_t steps[YG_MSECTIONS_MAX] = {1, 6, 30, 360};
+    static const uint32_t steps[YG_MSECTIONS_MAX] = {1, 30, 360};
     w->section_count = w->level < YG_MS_ROLLUP_LEVEL ? 1 : YG_MSECTIONS_MAX;
     for (uint32_t i = 0; i < w->section_count; i++) {
         w->sections[i].s.step = steps[i];
@@ -245,6 +248,7 @@ void yg_mwriter_fini(struct yg_mwriter *w) {
         yg_mrun_fini(&w->sections[i].rolled);
     }
     yg_mscratch_fini(&w->scratch);
+    yg_mrun_fini(&w->minutes);
     yg_buf_fini(&w->stored);
     yg_buf_fini(&w->payload);
     yg_buf_fini(&w->series);

@@ -50,6 +50,8 @@ static struct yg_mstore *open_dir(const char *dir) {
     struct yg_err err = {0};
     if (yg_mstore_open(&o, &ms, &err) != YG_OK)
         fail_msg("%s", err.text);
+    ms->fan_in[0] = 4; // all levels are reached soon
+    ms->fan_in[1] = ms->fan_in[2] = 3;
     return ms;
 }
 
@@ -155,6 +157,7 @@ static void feed(struct model *m, uint32_t at, uint32_t span) {
 struct check {
     struct model *m;
     uint32_t step; // buckets
+    uint32_t fields;
     uint32_t series;
     uint64_t buckets;
 };
@@ -200,7 +203,7 @@ static void on_batch(void *ctx, const struct yg_metric_batch *b) {
             fail_msg("series %u step %u: bucket %u is missing", c->series, c->step, at);
         double sum = b->sum[k], count = b->weight ? b->weight[k] : 1;
         double min = b->min ? b->min[k] : sum, max = b->max ? b->max[k] : sum;
-        double last = b->last ? b->last[k] : sum;
+        double last = (c->fields & YG_METRIC_LAST) == 0 ? want.last : b->last ? b->last[k] : sum;
         if (!same(sum, want.sum) || !same(count, want.count) || !same(min, want.min) ||
             !same(max, want.max) || !same(last, want.last))
             fail_msg("series %u step %u bucket %u: sum %.17g not %.17g, count %g %g, min %g %g, "
@@ -233,18 +236,20 @@ static void compare(struct model *m) {
     for (uint32_t s = 0; s < SERIES; s++)
         for (uint32_t i = 0; i < BUCKETS; i++)
             all += m->cells[s][i].count > 0;
-    for (size_t i = 0; i < 4; i++) {
-        struct check c = {.m = m, .step = steps[i]};
+    for (size_t i = 0; i < 8; i++) {
+        uint32_t fields = i < 4 ? YG_MS_FIELDS_ALL : YG_MS_FIELDS_ROLLED;
+        struct check c = {.m = m, .step = steps[i % 4], .fields = fields};
         for (uint32_t t = 0; t < YG_METRIC_TYPE_COUNT; t++) {
             char name[16];
             (void)snprintf(name, sizeof(name), "m%u", t);
             const struct yg_metric_read_options o = {.from_s = (int64_t)START * YG_BUCKET_S,
                                                      .to_s = (int64_t)(END + 360) * YG_BUCKET_S,
-                                                     .step_s = steps[i] * YG_BUCKET_S};
+                                                     .step_s = c.step * YG_BUCKET_S,
+                                                     .fields = fields};
             assert_int_equal(yg_mstore_read(m->ms, yg_str_c(name), NULL, &o, &ops, &c, NULL),
                              YG_OK);
         }
-        if (steps[i] == 1)
+        if (c.step == 1)
             assert_int_equal(c.buckets, all);
     }
 }
@@ -263,15 +268,14 @@ static bool bits_series(void *ctx, const struct yg_metric_series *s) {
 static void bits_batch(void *ctx, const struct yg_metric_batch *b) {
     struct bits *o = ctx;
     for (uint32_t i = 0; i < b->count; i++) {
-        double v[5] = {b->sum[i], b->weight ? b->weight[i] : 1, 0, 0, 0};
+        double v[4] = {b->sum[i], b->weight ? b->weight[i] : 1, 0, 0};
         if (o->fields != (YG_METRIC_SUM | YG_METRIC_WEIGHT)) {
             v[2] = b->min ? b->min[i] : v[0];
             v[3] = b->max ? b->max[i] : v[0];
-            v[4] = b->last ? b->last[i] : v[0];
         }
         yg_buf_put(&o->out, &b->bucket[i], sizeof(b->bucket[i]));
         yg_buf_put(&o->out, v, sizeof(v));
-        if (o->fields != 0 || b->sketch == NULL || b->sketch[i] == NULL)
+        if ((o->fields & YG_METRIC_SKETCH) == 0 || b->sketch == NULL || b->sketch[i] == NULL)
             continue;
         yg_sketch_encode(b->sketch[i], &o->out);
     }
@@ -291,7 +295,7 @@ static void compare_with_points_only(struct model *m) {
                 .from_s = (int64_t)(START + from / step * step) * YG_BUCKET_S,
                 .to_s = (int64_t)(START + (to + step) / step * step) * YG_BUCKET_S,
                 .step_s = step * YG_BUCKET_S,
-                .fields = round % 2 ? YG_METRIC_SUM | YG_METRIC_WEIGHT : 0,
+                .fields = round % 2 ? YG_METRIC_SUM | YG_METRIC_WEIGHT : YG_MS_FIELDS_ROLLED,
                 .points_only = i == 1};
             b[i] = (struct bits){.out = YG_BUF(YG_MEM_BASE, (size_t)1 << 28), .fields = o.fields};
             assert_int_equal(yg_mstore_read(m->ms, yg_str_c(name), NULL, &o, &ops, &b[i], NULL),
