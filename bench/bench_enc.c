@@ -3,7 +3,7 @@
 // write and to read, per column. Every granule is decoded from the file, encoded anew (stripe
 // dictionaries of many strings given up, long texts with the row's ids as own texts) and read back.
 //
-//   bench_enc FILE.seg…
+//   bench_enc [--final] [--column NAME] FILE.seg…
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +33,9 @@ struct total {
     uint64_t read_ns;
     uint32_t encodings[YG_ENC_COUNT];
 };
+
+static const char *only; // column, or NULL: all
+static enum yg_enc_level level = YG_ENC_LEVEL_FILE;
 
 struct own_column {
     const yg_str *texts[OWN_MAX]; // [row]
@@ -90,7 +93,7 @@ static uint64_t text_bytes(const struct yg_enc_input *in) {
 
 static yg_rc read_back(const struct yg_enc_input *in, const struct yg_seg_values *v, yg_str body,
                        uint8_t encoding, struct own_column *own, struct yg_arena *arena,
-                       struct yg_err *err) {
+                       const yg_str **ret_strs, struct yg_err *err) {
     struct yg_enc_reader r = {
         .c = {body, 0},
         .encoding = encoding,
@@ -111,8 +114,7 @@ static yg_rc read_back(const struct yg_enc_input *in, const struct yg_seg_values
         if (in->coded)
             return yg_enc_get_codes(&r, in->code_max + 1, &codes, err);
         YG_TRY(yg_enc_get_strs(&r, &strs, err));
-        for (uint32_t i = 0; i < in->count; i++)
-            YG_ASSERT(yg_str_eq(strs[i], in->strs[i]));
+        *ret_strs = strs;
         return YG_OK;
     case YG_T_I64:
     case YG_T_BOOL:
@@ -152,13 +154,16 @@ static yg_rc measure(struct yg_encoder *e, const struct yg_enc_input *in,
     size_t skip = presence_bytes(out.ptr, in);
     yg_str body = yg_str_n(out.ptr + sizeof(struct yg_seg_chunk) + skip,
                            entry.stored_bytes - sizeof(struct yg_seg_chunk) - skip);
+    const yg_str *strs = NULL;
     for (int k = 0; k < REPEAT; k++) {
         yg_arena_reset(arena);
         from = cpu_ns();
-        YG_TRY(read_back(in, v, body, entry.encoding, own, arena, err));
+        YG_TRY(read_back(in, v, body, entry.encoding, own, arena, &strs, err));
         from = cpu_ns() - from;
         read_ns = from < read_ns ? from : read_ns;
     }
+    for (uint32_t i = 0; strs && i < in->count; i++)
+        YG_ASSERT(yg_str_eq(strs[i], in->strs[i]));
     t->values += in->count;
     t->bytes += entry.stored_bytes - skip;
     t->raw += in->coded ? 4 * (uint64_t)in->count : text_bytes(in);
@@ -207,7 +212,7 @@ static yg_rc granule(struct yg_segment *seg, uint32_t stripe, uint32_t g, struct
     }
     static struct own_column none;
     for (uint32_t c = 0; c < columns; c++) {
-        if (values[c].count == 0)
+        if (values[c].count == 0 || (only && !yg_str_eq_c(seg->dir.columns[c].name, only)))
             continue;
         bool quoted = yg_str_eq_c(seg->dir.columns[c].name, "message");
         if (quoted)
@@ -262,7 +267,7 @@ static yg_rc file(const char *path, struct yg_err *err) {
     yg_rc rc = yg_segment_load(seg, err);
     struct yg_encoder e;
     struct total *totals = NULL;
-    yg_encoder_init(&e, YG_ENC_LEVEL_FILE);
+    yg_encoder_init(&e, level);
     if (rc == YG_OK)
         totals = calloc(seg->dir.column_count, sizeof(*totals));
     seg->row_count = 0;
@@ -280,12 +285,21 @@ static yg_rc file(const char *path, struct yg_err *err) {
 }
 
 int main(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--final") == 0)
+            level = YG_ENC_LEVEL_FINAL;
+        else if (strcmp(argv[i], "--column") == 0 && i + 1 < argc)
+            only = argv[++i];
+        else
+            return 2;
+    }
+    for (; i < argc; i++) {
         struct yg_err err = {0};
         if (file(argv[i], &err) != YG_OK) {
             fprintf(stderr, "%s\n", err.text);
             return 1;
         }
     }
-    return argc > 1 ? 0 : 2;
+    return 0;
 }

@@ -9,8 +9,9 @@
 
 #include "base/panic.h"
 
-#define SAMPLE_BLOCKS 8u
-#define DICT_MAX 256u // distinct values of a DICT stream
+#define SAMPLE_BLOCKS 6u
+#define OUTLIER_WIDTH 6u // narrower blocks are not looked at for low outliers
+#define DICT_MAX 256u    // distinct values of a DICT stream
 #define DICT_SLOTS 1024u
 #define DICT_SAMPLE 128u
 #define DEPTH_MAX 4u       // streams within streams
@@ -74,7 +75,7 @@ static bool higher_base(const int64_t *v, uint32_t m, int64_t min, uint64_t rang
                         int64_t *ret_base) {
     int64_t s[16];
     uint32_t n = 0;
-    if (m < 32 || yg_width_of(range) < 6 || range > INT64_MAX)
+    if (m < 32 || yg_width_of(range) < OUTLIER_WIDTH || range > INT64_MAX)
         return false;
     for (uint32_t i = 0; i < 16; i++) {
         int64_t x = v[i * m / 16];
@@ -100,16 +101,26 @@ static void plan_block(const int64_t *v, uint32_t m, struct block_plan *p) {
         max = v[i] > max ? v[i] : max;
     }
     uint64_t range = (uint64_t)max - (uint64_t)min;
+    uint32_t top = yg_width_of(range), high = 0;
     if (range == 0) {
         *p = (struct block_plan){.base = (uint64_t)min};
         return;
+    }
+    for (uint32_t i = 0; i < m; i++) // many that need the whole width: no exceptions
+        high += ((uint64_t)v[i] - (uint64_t)min) >> (top - 1) != 0;
+    if (high * 8 > m) {
+        *p = (struct block_plan){
+            .base = (uint64_t)min, .width = top, .bytes = (uint32_t)yg_packed_bytes(m, top)};
+        if (top < OUTLIER_WIDTH || high * 4 < m * 3)
+            return; // else few low ones may set the base
     }
     if (range > INT64_MAX) {
         *p = (struct block_plan){
             .base = (uint64_t)min, .width = 64, .bytes = (uint32_t)yg_packed_bytes(m, 64)};
         return;
     }
-    plan_width(v, m, (uint64_t)min, p);
+    if (high * 8 <= m)
+        plan_width(v, m, (uint64_t)min, p);
     if (higher_base(v, m, min, range, &base)) {
         struct block_plan other;
         plan_width(v, m, (uint64_t)base, &other);
@@ -320,7 +331,8 @@ static bool put_dict(struct yg_buf *out, const int64_t *v, uint32_t n, uint64_t 
     uint32_t sample = n < DICT_SAMPLE ? n : DICT_SAMPLE;
     for (uint32_t i = 0; i < sample; i++)
         (void)dict_code(&d, v[(uint64_t)i * n / sample]);
-    if (d.count > DICT_SAMPLE / 2 || (uint64_t)n * yg_width_of(d.count - 1) / 8 >= limit_bytes)
+    uint64_t guess = (uint64_t)n * yg_width_of(d.count - 1) / 8 + 2 * d.count;
+    if (d.count > DICT_SAMPLE / 2 || guess + guess / 3 >= limit_bytes)
         return false;
     int64_t *codes = yg_alloc(YG_MEM_STORE, sizeof(*codes) * n);
     uint32_t code = 0;

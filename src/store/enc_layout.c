@@ -208,33 +208,74 @@ static bool read_places(struct yg_cursor *c, struct fixed *f) {
     return f->field_count > 0 && f->field_count <= FIELDS_MAX;
 }
 
-// A number's digits from its last piece to its first.
-static bool write_fixed(const struct fixed *f, const uint64_t *v, uint32_t n, uint32_t i,
-                        char *to) {
-    char last[8];
-    uint64_t rest[FIELDS_MAX], letters = 39;
-    for (uint32_t k = 0; k < f->len; k++)
-        to[k] = (char)f->places[k];
-    for (uint32_t k = 0; k < f->field_count; k++)
-        rest[k] = v[(size_t)k * n + i];
+// How a piece is written: eight bytes at once, the digits and the constants that follow them. What
+// belongs to later pieces is written over by them.
+struct step {
+    uint64_t digits; // mask of the bytes that are digits
+    uint64_t around; // the other bytes
+    uint64_t letters;
+    uint32_t at;
+    uint32_t field;
+    uint32_t behind; // digits of the field behind the piece
+    uint32_t len;
+    bool hex;
+};
+
+static void make_steps(const struct fixed *f, struct step *steps) {
+    uint32_t behind[LEN_MAX] = {0};
+    char places[LEN_MAX + 8] = {0};
+    memcpy(places, f->places, f->len);
     for (uint32_t k = f->piece_count; k-- > 0;) {
         const struct piece *p = &f->pieces[k];
-        uint64_t *x = &rest[p->field];
-        if (f->fields[p->field].hex) {
-            letters = (f->places[p->at] & ~PLACE_VARIES) == CLASS_LOWER ? 39 : 7;
-            uint64_t word = text_of_hex((*x << 4 * (8 - p->len)) & 0xffffffffu, letters);
-            memcpy(last, &word, 8);
-            memcpy(to + p->at, last, p->len);
-            *x >>= 4 * p->len;
-        } else {
-            for (uint32_t d = p->len; d-- > 0; *x /= 10)
-                to[p->at + d] = (char)('0' + *x % 10);
-        }
+        struct step *s = &steps[k];
+        bool lower = (f->places[p->at] & ~PLACE_VARIES) == CLASS_LOWER;
+        *s = (struct step){.at = p->at, .field = p->field, .len = p->len};
+        s->hex = f->fields[p->field].hex;
+        s->letters = lower ? 'a' - '0' - 10 : 'A' - '0' - 10;
+        s->behind = behind[p->field];
+        behind[p->field] += p->len;
+        s->digits = p->len == 8 ? ~UINT64_C(0) : (UINT64_C(1) << 8 * p->len) - 1;
+        memcpy(&s->around, places + p->at, 8);
+        s->around &= ~s->digits;
     }
-    uint64_t left = 0;
-    for (uint32_t k = 0; k < f->field_count; k++)
-        left |= rest[k];
-    return left == 0;
+}
+
+static inline uint64_t text_of_decimal(uint64_t x, uint32_t len) {
+    uint64_t word = 0;
+    for (uint32_t d = 0; d < len; d++, x /= 10)
+        word = word << 8 | (uint64_t)('0' + x % 10);
+    return word;
+}
+
+// Numbers of value i into the text, which holds the constants already.
+static void write_fixed(const struct step *steps, uint32_t count, const uint64_t *v, uint32_t n,
+                        uint32_t i, char *to) {
+    for (uint32_t k = 0; k < count; k++) {
+        const struct step *s = &steps[k];
+        uint64_t x = v[(size_t)s->field * n + i], word;
+        if (s->hex)
+            word = text_of_hex((x >> 4 * s->behind << 4 * (8 - s->len)) & 0xffffffffu, s->letters);
+        else
+            word = text_of_decimal(x / tens[s->behind] % tens[s->len], s->len);
+        word = (word & s->digits) | s->around;
+        memcpy(to + s->at, &word, 8);
+    }
+}
+
+static bool fields_fit(const struct fixed *f, const uint64_t *v, uint32_t n) {
+    for (uint32_t k = 0; k < f->field_count; k++) {
+        uint32_t digits = f->fields[k].digits;
+        uint64_t max = UINT64_MAX, top = 0;
+        if (!f->fields[k].hex)
+            max = tens[digits] - 1;
+        else if (digits < HEX_PART)
+            max = (UINT64_C(1) << 4 * digits) - 1;
+        for (uint32_t i = 0; i < n; i++)
+            top = v[(size_t)k * n + i] > top ? v[(size_t)k * n + i] : top;
+        if (top > max)
+            return false;
+    }
+    return true;
 }
 
 static yg_rc get_fixed(struct yg_enc_reader *r, yg_str *out, struct yg_err *err) {
@@ -248,10 +289,15 @@ static yg_rc get_fixed(struct yg_enc_reader *r, yg_str *out, struct yg_err *err)
     for (uint32_t i = 0; rc == YG_OK && i < f.field_count; i++)
         if (!yg_ints_get(&r->c, (int64_t *)v + (size_t)i * n, n))
             rc = yg_enc_damaged("parts of strings do not fit", err);
+    if (rc == YG_OK && !fields_fit(&f, v, n))
+        rc = yg_enc_damaged("a part of a string is too long", err);
+    struct step steps[LEN_MAX];
+    make_steps(&f, steps);
     for (uint32_t i = 0; rc == YG_OK && i < n; i++) {
-        out[i] = yg_str_n(text + (size_t)i * f.len, f.len);
-        if (!write_fixed(&f, v, n, i, text + (size_t)i * f.len))
-            rc = yg_enc_damaged("a part of a string is too long", err);
+        char *to = text + (size_t)i * f.len;
+        memcpy(to, f.places, f.len);
+        write_fixed(steps, f.piece_count, v, n, i, to);
+        out[i] = yg_str_n(to, f.len);
     }
     yg_free(YG_MEM_STORE, v);
     return rc;

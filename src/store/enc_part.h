@@ -20,6 +20,14 @@ yg_rc yg_enc_put_strs(struct yg_encoder *e, const struct yg_enc_input *in, struc
 yg_rc yg_enc_put_distinct(struct yg_encoder *e, const yg_str *strs, uint32_t n, struct yg_buf *out,
                           uint8_t *ret_encoding, struct yg_err *err) YG_MUST_USE;
 
+// Lengths and bytes, compressed where that helps.
+yg_rc yg_enc_put_bytes(struct yg_encoder *e, const yg_str *strs, uint32_t n, struct yg_buf *out,
+                       uint8_t *ret_encoding, struct yg_err *err) YG_MUST_USE;
+// Strings in groups of one form each (enc_group.c). !*ret_done: that does not pay, nothing is
+// written.
+yg_rc yg_enc_put_groups(struct yg_encoder *e, const yg_str *strs, uint32_t n, struct yg_buf *out,
+                        bool *ret_done, struct yg_err *err) YG_MUST_USE;
+
 // Fills e->dedupe. False when more than `max` are distinct: then the references are not complete.
 bool yg_enc_dedupe_strs(struct yg_enc_dedupe *d, const yg_str *strs, uint32_t n, uint32_t max);
 bool yg_enc_dedupe_ids(struct yg_enc_dedupe *d, const yg_id128 *ids, uint32_t n, uint32_t max);
@@ -63,6 +71,10 @@ yg_rc yg_enc_get_strs(struct yg_enc_reader *r, const yg_str **ret_strs,
 
 yg_rc yg_enc_damaged(const char *fault, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_enc_no_memory(struct yg_err *err) YG_MUST_USE;
+// An encoding of strings that holds no further parts, and its strings.
+bool yg_enc_is_part(uint8_t encoding);
+yg_rc yg_enc_get_part(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_enc_get_groups(struct yg_enc_reader *r, yg_str *out, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_enc_get_layout(struct yg_enc_reader *r, yg_str *out, struct yg_err *err) YG_MUST_USE;
 // strs: texts with references, of the same count; replaced by what they mean.
 yg_rc yg_enc_own_restore(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,

@@ -314,16 +314,19 @@ static yg_rc get_bytes(struct yg_enc_reader *r, yg_str *v, uint32_t *lengths, st
     return cut(raw, lengths, v, r->count, err);
 }
 
-// The encoding of a part of an encoding; only those that hold no further parts but repeats.
-static bool take_part(struct yg_enc_reader *r, bool repeats) {
+bool yg_enc_is_part(uint8_t encoding) {
+    return encoding == YG_ENC_STR_LAYOUT || encoding == YG_ENC_STR_BYTES ||
+           encoding == YG_ENC_STR_ZSTD;
+}
+
+static bool take_encoding(struct yg_enc_reader *r) {
     if (r->c.pos >= r->c.in.len)
         return false;
     r->encoding = (uint8_t)r->c.in.ptr[r->c.pos++];
-    return r->encoding == YG_ENC_STR_LAYOUT || r->encoding == YG_ENC_STR_BYTES ||
-           r->encoding == YG_ENC_STR_ZSTD || (repeats && r->encoding == YG_ENC_STR_REPEATS);
+    return true;
 }
 
-static yg_rc get_part(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
+yg_rc yg_enc_get_part(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
     if (r->encoding == YG_ENC_STR_LAYOUT)
         return yg_enc_get_layout(r, v, err);
     uint32_t *lengths = yg_arena_alloc(r->arena, sizeof(*lengths) * ((size_t)r->count + 1));
@@ -339,19 +342,27 @@ static yg_rc get_part(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
 static yg_rc get_repeats(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
     uint32_t distinct, *refs, n = r->count;
     YG_TRY(get_refs(r, &distinct, &refs, err));
-    if (!take_part(r, false))
+    if (!take_encoding(r) || !yg_enc_is_part(r->encoding))
         return yg_enc_damaged("unknown encoding of distinct strings", err);
     if (refs == NULL)
-        return get_part(r, v, err);
+        return yg_enc_get_part(r, v, err);
     yg_str *strs = yg_arena_alloc(r->arena, sizeof(*strs) * distinct);
     if (strs == NULL)
         return yg_enc_no_memory(err);
     r->count = distinct;
-    yg_rc rc = get_part(r, strs, err);
+    yg_rc rc = yg_enc_get_part(r, strs, err);
     r->count = n;
     for (uint32_t i = 0; rc == YG_OK && i < n; i++)
         v[i] = strs[refs[i]];
     return rc;
+}
+
+static yg_rc get_strs(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
+    if (r->encoding == YG_ENC_STR_REPEATS)
+        return get_repeats(r, v, err);
+    if (r->encoding == YG_ENC_STR_GROUPS)
+        return yg_enc_get_groups(r, v, err);
+    return yg_enc_get_part(r, v, err);
 }
 
 static yg_rc get_own(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
@@ -364,12 +375,9 @@ static yg_rc get_own(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
         return yg_enc_damaged("number of own texts does not hold", err);
     memcpy(plan.slots, c->in.ptr + c->pos, plan.count);
     c->pos += plan.count;
-    if (yg_get_varint(c, &total, NULL) != YG_OK || !take_part(r, true))
-        return yg_enc_damaged("unknown encoding of texts", err);
-    if (r->encoding == YG_ENC_STR_REPEATS)
-        YG_TRY(get_repeats(r, v, err));
-    else
-        YG_TRY(get_part(r, v, err));
+    if (yg_get_varint(c, &total, NULL) != YG_OK || !take_encoding(r))
+        return yg_enc_damaged("texts with references are cut", err);
+    YG_TRY(get_strs(r, v, err));
     return yg_enc_own_restore(r, &plan, total, v, err);
 }
 
@@ -383,9 +391,7 @@ yg_rc yg_enc_get_strs(struct yg_enc_reader *r, const yg_str **ret_strs, struct y
             v[i] = rest_of(r);
         return YG_OK;
     }
-    if (r->encoding == YG_ENC_STR_REPEATS)
-        return get_repeats(r, v, err);
     if (r->encoding == YG_ENC_STR_OWN)
         return get_own(r, v, err);
-    return get_part(r, v, err);
+    return get_strs(r, v, err);
 }

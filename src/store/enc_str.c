@@ -8,9 +8,9 @@
 #define ZSTD_LEVEL 1
 #define ZSTD_BYTES_MIN 48u // fewer never get smaller
 #define REPEATS_ROWS_MIN 8u
+#define LONG_TEXT_BYTES 64u
 
-// Lengths, then the bytes.
-static yg_rc put_bytes(struct yg_encoder *e, const yg_str *strs, uint32_t n, struct yg_buf *out,
+yg_rc yg_enc_put_bytes(struct yg_encoder *e, const yg_str *strs, uint32_t n, struct yg_buf *out,
                        uint8_t *ret_encoding, struct yg_err *err) {
     size_t total = 0;
     uint32_t *lengths = yg_alloc(YG_MEM_STORE, sizeof(*lengths) * n);
@@ -51,7 +51,7 @@ yg_rc yg_enc_put_distinct(struct yg_encoder *e, const yg_str *strs, uint32_t n, 
         *ret_encoding = YG_ENC_STR_LAYOUT;
         return yg_buf_ok(out, err);
     }
-    return put_bytes(e, strs, n, out, ret_encoding, err);
+    return yg_enc_put_bytes(e, strs, n, out, ret_encoding, err);
 }
 
 // The encoding of a part stands before it.
@@ -79,13 +79,40 @@ static yg_rc put_repeats(struct yg_encoder *e, const yg_str *strs, uint32_t n, s
     return rc;
 }
 
-static yg_rc put_strs(struct yg_encoder *e, const yg_str *strs, uint32_t n, struct yg_buf *out,
-                      uint8_t *ret_encoding, struct yg_err *err) {
-    if (n >= REPEATS_ROWS_MIN && yg_enc_dedupe_strs(&e->dedupe, strs, n, n / 4 * 3)) {
+// Templates make less of texts than anything else, and take longer to read: they come first where
+// texts are written for the last time, never at their first writing. Short strings (paths) are
+// worth them at once, behind what reads faster.
+enum when { NEVER, BEHIND, FIRST };
+
+static enum when groups_when(const struct yg_encoder *e, const struct yg_enc_input *in,
+                             bool replaced) {
+    size_t total = 0;
+    if (e->level == YG_ENC_LEVEL_FINAL && in->own_count > 0)
+        return FIRST;
+    for (uint32_t i = 0; i < in->count; i++)
+        total += in->strs[i].len;
+    return replaced || total >= (size_t)in->count * LONG_TEXT_BYTES ? NEVER : BEHIND;
+}
+
+static yg_rc put_strs(struct yg_encoder *e, const yg_str *strs, uint32_t n, enum when groups,
+                      struct yg_buf *out, uint8_t *ret_encoding, struct yg_err *err) {
+    bool grouped = false;
+    if (groups == FIRST)
+        YG_TRY(yg_enc_put_groups(e, strs, n, out, &grouped, err));
+    if (!grouped && n >= REPEATS_ROWS_MIN && yg_enc_dedupe_strs(&e->dedupe, strs, n, n / 4 * 3)) {
         *ret_encoding = YG_ENC_STR_REPEATS;
         return put_repeats(e, strs, n, out, err);
     }
-    return yg_enc_put_distinct(e, strs, n, out, ret_encoding, err);
+    if (!grouped && yg_enc_put_layout(strs, n, out)) {
+        *ret_encoding = YG_ENC_STR_LAYOUT;
+        return yg_buf_ok(out, err);
+    }
+    if (groups == BEHIND)
+        YG_TRY(yg_enc_put_groups(e, strs, n, out, &grouped, err));
+    if (!grouped)
+        return yg_enc_put_bytes(e, strs, n, out, ret_encoding, err);
+    *ret_encoding = YG_ENC_STR_GROUPS;
+    return yg_buf_ok(out, err);
 }
 
 // active slots · their numbers · bytes of the texts · encoding of what is left · that.
@@ -101,7 +128,7 @@ static yg_rc put_own(struct yg_encoder *e, const struct yg_enc_input *in,
     yg_put_varint(out, total);
     size_t at = out->len;
     yg_buf_putc(out, 0);
-    YG_TRY(put_strs(e, strs, in->count, out, &encoding, err));
+    YG_TRY(put_strs(e, strs, in->count, groups_when(e, in, true), out, &encoding, err));
     out->ptr[at] = (char)encoding;
     return YG_OK;
 }
@@ -109,9 +136,9 @@ static yg_rc put_own(struct yg_encoder *e, const struct yg_enc_input *in,
 yg_rc yg_enc_put_strs(struct yg_encoder *e, const struct yg_enc_input *in, struct yg_buf *out,
                       uint8_t *ret_encoding, struct yg_err *err) {
     if (e->zstd == NULL)
-        return put_bytes(e, in->strs, in->count, out, ret_encoding, err);
+        return yg_enc_put_bytes(e, in->strs, in->count, out, ret_encoding, err);
     if (in->own_count == 0)
-        return put_strs(e, in->strs, in->count, out, ret_encoding, err);
+        return put_strs(e, in->strs, in->count, groups_when(e, in, false), out, ret_encoding, err);
     YG_ASSERT(in->own_count <= YG_ENC_OWN_MAX);
     struct yg_enc_own_plan plan;
     yg_str *strs = yg_alloc(YG_MEM_STORE, sizeof(*strs) * in->count);
@@ -120,7 +147,7 @@ yg_rc yg_enc_put_strs(struct yg_encoder *e, const struct yg_enc_input *in, struc
         *ret_encoding = YG_ENC_STR_OWN;
         rc = put_own(e, in, &plan, strs, out, err);
     } else {
-        rc = put_strs(e, in->strs, in->count, out, ret_encoding, err);
+        rc = put_strs(e, in->strs, in->count, groups_when(e, in, false), out, ret_encoding, err);
     }
     yg_free(YG_MEM_STORE, strs);
     return rc;

@@ -77,6 +77,7 @@ enum yg_seg_encoding {
     YG_ENC_STR_LAYOUT = 18,  // one shape for all: shape, its parts (ints)
     YG_ENC_STR_REPEATS = 19, // distinct, references (ints), the distinct strings
     YG_ENC_STR_OWN = 20,     // texts of other columns of the row replaced by references
+    YG_ENC_STR_GROUPS = 21,  // groups of one form: constants and fields
     // Columns that lean on another one of the granule (segment_lean.h).
     YG_ENC_PARENT_ROW = 32, // i64: ids of other rows as distances
     YG_ENC_FOLLOW = 33,     // dictionary codes by the parent column's code; exceptions

@@ -451,6 +451,82 @@ static void own_texts_come_back(void **state) {
     }
 }
 
+static yg_str message_of(struct rng *r, uint32_t i, yg_str id, char *buf, size_t room) {
+    uint32_t a = rng_below(r, 90000), b = rng_below(r, 300);
+    uint32_t kind = rng_below(r, 40);
+    int n = 0;
+    switch (kind < 36 ? kind % 6 : 6) {
+    case 0:
+        n = snprintf(buf, room, "START RequestId: %.*s Version: $LATEST", YG_STR_FMT(id));
+        break;
+    case 1:
+        n = snprintf(buf, room, "REPORT RequestId: %.*s\tDuration: %u.%02u ms\tMemory: %u MB",
+                     YG_STR_FMT(id), a / 100, a % 100, b);
+        break;
+    case 2:
+        n = snprintf(buf, room, "%u", a);
+        break;
+    case 3:
+        n = snprintf(buf, room, "GET /v1/orders/%u/items %u in %u.%u ms", a, 200 + b % 2, b,
+                     a % 10);
+        break;
+    case 4: // more fields than a template may have
+        for (uint32_t k = 0; k < 20; k++)
+            n += snprintf(buf + n, room - (size_t)n, "%u,", a + k);
+        break;
+    case 5: // a form of its own
+        for (n = 0; n < 30; n++)
+            buf[n] = (char)('a' + (i * 7 + (uint32_t)n * i) % 26);
+        break;
+    default: // nothing, a zero byte, bytes that stand for references elsewhere
+        n = (int)(b % 4);
+        memcpy(buf, "\0\1\2", 3);
+        break;
+    }
+    return yg_str_n(buf, (size_t)n);
+}
+
+static void templates_come_back(void **state) {
+    (void)state;
+    struct rng r = {9};
+    static yg_str v[N_MAX], own[N_MAX];
+    uint32_t before = encodings_seen[YG_ENC_STR_GROUPS];
+    for (uint32_t round = 0; round < 12; round++) {
+        struct yg_enc_input in = {.type = YG_T_STR, .strs = v, .own = own, .own_count = 1};
+        in.count = round < 3 ? 1 + rng_below(&r, 100) : 300 + rng_below(&r, 3000);
+        YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
+        for (uint32_t i = 0; i < in.count; i++) {
+            char a[100], buf[400];
+            own[i] = yg_arena_str(arena, text_of(&r, 0, i, a, sizeof(a)));
+            v[i] = yg_arena_str(arena, message_of(&r, i, own[i], buf, sizeof(buf)));
+        }
+        (void)all_ways(&in, &r);
+        for (uint32_t i = 0; i < in.count; i++) { // no id in any text
+            char buf[400];
+            v[i] = yg_arena_str(arena, message_of(&r, i, YG_STR("none"), buf, sizeof(buf)));
+        }
+        (void)all_ways(&in, &r);
+    }
+    assert_true(encodings_seen[YG_ENC_STR_GROUPS] > before); // now and then zstd makes less
+}
+
+// Ids of two services in one column, each with a length of its own.
+static void ids_of_two_lengths_come_back(void **state) {
+    (void)state;
+    struct rng r = {10};
+    static yg_str v[2000];
+    for (uint32_t round = 0; round < 4; round++) {
+        struct yg_enc_input in = {.type = YG_T_STR, .count = 2000, .strs = v};
+        YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
+        for (uint32_t i = 0; i < in.count; i++) {
+            char a[100];
+            yg_str id = text_of(&r, rng_below(&r, 2), i, a, sizeof(a));
+            v[i] = yg_arena_str(arena, id);
+        }
+        assert_int_equal(all_ways(&in, &r), YG_ENC_STR_GROUPS);
+    }
+}
+
 // A reference to a column that the reader knows nothing of.
 static void a_missing_own_column_is_damage(void **state) {
     (void)state;
@@ -503,6 +579,8 @@ int main(void) {
         cmocka_unit_test(ids_come_back),
         cmocka_unit_test(strings_come_back),
         cmocka_unit_test(own_texts_come_back),
+        cmocka_unit_test(templates_come_back),
+        cmocka_unit_test(ids_of_two_lengths_come_back),
         cmocka_unit_test(a_missing_own_column_is_damage),
         cmocka_unit_test(every_encoding_was_chosen), // after all others
     };
