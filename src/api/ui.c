@@ -19,6 +19,7 @@ const struct yg_route yg_api_ui_routes[] = {
     {YG_POST, Y "traces/search", YG_API_BODY_MAX, YG_ACCESS_FULL, yg_ui_traces_search},
     {YG_GET, Y "traces/{id}", 0, YG_ACCESS_FULL, yg_ui_trace},
     {YG_GET, Y "traces/{id}/spans/{sid}", 0, YG_ACCESS_FULL, yg_ui_span},
+    {YG_GET, Y "search/{track}", 0, YG_ACCESS_FULL, yg_ui_search},
     {YG_GET, Y "facets/{track}", 0, YG_ACCESS_FULL, yg_ui_facets},
     {YG_GET, Y "facets/{track}/{key}/values", 0, YG_ACCESS_FULL, yg_ui_facet_values},
     {YG_GET, Y "monitors/{id}/state", 0, YG_ACCESS_FULL, yg_ui_monitor_state},

@@ -18,6 +18,7 @@ void yg_ui_fleet(struct yg_http_request *take_req);         // ui_fleet.c
 void yg_ui_traces_search(struct yg_http_request *take_req); // ui_traces.c
 void yg_ui_trace(struct yg_http_request *take_req);         // ui_trace.c
 void yg_ui_span(struct yg_http_request *take_req);          // ui_trace.c
+void yg_ui_search(struct yg_http_request *take_req);
 void yg_ui_facets(struct yg_http_request *take_req);        // ui_facets.c
 void yg_ui_facet_values(struct yg_http_request *take_req);  // ui_facets.c
 void yg_ui_monitor_state(struct yg_http_request *take_req); // ui_monitor.c

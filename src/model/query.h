@@ -128,6 +128,7 @@ struct yg_event_query {
     bool ascending;
     uint32_t limit;
     struct yg_cursor_pos after;
+    int64_t slice_mono_ns; // by time only: from then on what is found so far is the answer; 0 = no
     // aggregate
     const struct yg_compute *computes;
     uint32_t compute_count;

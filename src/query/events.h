@@ -36,7 +36,14 @@ struct yg_row {
 struct yg_search_result {
     struct yg_row *rows; // in sort order
     uint32_t count;
-    bool more; // a next page exists (its cursor: the last row)
+    bool more; // a next page exists (its cursor: `next`)
+    struct yg_cursor_pos next;
+    // A search that its slice of time ended: rows are all that match up to `reached_ns` and may be
+    // fewer than the limit (or none); `next` goes on from there. Progress: bytes of the granules
+    // that could not be left out, looked at and in all; with a limit reached first, more are left.
+    bool sliced;
+    int64_t reached_ns;
+    uint64_t bytes_done, bytes_total;
     struct yg_warnings warnings;
     struct yg_query_stats stats;
 };
@@ -76,18 +83,6 @@ struct yg_agg_result {
 yg_rc yg_events_aggregate(struct yg_store *store, const struct yg_event_query *q, bool fresh,
                           struct yg_arena *arena, struct yg_agg_result *ret_result,
                           struct yg_err *err) YG_MUST_USE;
-
-// ---- facets: names of the columns and tags seen in the range (with share of rows sampled), and
-// top values of one
-struct yg_facet {
-    yg_str name; // "service", "@http.status_code", "env" (tag)
-    enum yg_field_kind kind;
-    enum yg_type type;
-    uint64_t count; // rows with a value, of those sampled
-};
-yg_rc yg_events_facets(struct yg_store *store, enum yg_track track, struct yg_time_range range,
-                       struct yg_arena *arena, struct yg_facet **ret_facets, uint32_t *ret_count,
-                       uint64_t *ret_sampled, struct yg_err *err) YG_MUST_USE;
 
 // ---- one trace: all its spans, each with all its columns, by start time. 128 bits, or the low 64
 // alone when trace_id.hi is 0. Searches all time.

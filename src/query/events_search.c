@@ -34,6 +34,7 @@ struct collector {
     uint32_t count;
     uint32_t cap;
     uint32_t wanted; // limit + 1
+    uint32_t looked; // granules that need no further look
 };
 
 // True when a comes before b in the answer.
@@ -144,12 +145,35 @@ static void narrow(struct collector *c) {
     yg_filter_narrow(c->scan->filter, range);
 }
 
+// The first granule that a slice leaves for later may hold rows from its best time on; the slice
+// ends only where that lies behind the best time of all, so that every slice gets ahead.
+static bool slice_ends(const struct collector *c, uint32_t i) {
+    const struct yg_scan *s = c->scan;
+    const struct yg_event_query *q = s->query;
+    if (q->slice_mono_ns == 0 || !c->by_time || i == 0 ||
+        yg_mono_ns(&yg_clock_system) < q->slice_mono_ns)
+        return false;
+    const struct yg_scan_granule *first = &s->granules[0], *g = &s->granules[i];
+    const struct yg_cursor_pos *after = c->after;
+    if (c->plan->ascending) {
+        int64_t best =
+            after->set ? after->sort_value + (after->seq == INT64_MAX) : q->range.from_ns;
+        return g->min_ns > first->min_ns && g->min_ns > best;
+    }
+    int64_t best = after->set ? after->sort_value - (after->seq == INT64_MIN) : q->range.to_ns - 1;
+    return g->max_ns < first->max_ns && g->max_ns < best;
+}
+
 static yg_rc collect(struct collector *c, struct yg_err *err) {
     struct yg_scan *s = c->scan;
     uint64_t rows[YG_BITS_WORDS(YG_GRANULE_ROWS)];
     for (uint32_t i = 0; i < s->granule_count; i++) {
         const struct yg_scan_granule *g = &s->granules[i];
+        c->looked = i;
+        if (slice_ends(c, i))
+            return YG_OK;
         if (c->by_time && hopeless(c, g->min_ns, g->max_ns)) {
+            c->looked = s->granule_count;
             s->stats->granules_skipped += s->granule_count - i;
             return YG_OK; // those that follow are no better
         }
@@ -175,6 +199,7 @@ static yg_rc collect(struct collector *c, struct yg_err *err) {
             return rc;
         }
     }
+    c->looked = s->granule_count;
     return YG_OK;
 }
 
@@ -275,6 +300,34 @@ static yg_rc materialise(struct yg_scan *s, struct kept *kept, uint32_t count, s
     return YG_OK;
 }
 
+// Of the rows in order, how many no later granule can come before; the others are found again.
+static uint32_t end_slice(struct collector *c, uint32_t count, struct yg_search_result *result) {
+    const struct yg_scan_granule *g = &c->scan->granules[c->looked];
+    uint32_t settled = 0;
+    while (settled < count && (c->plan->ascending ? c->heap[settled].time_ns < g->min_ns
+                                                  : c->heap[settled].time_ns > g->max_ns))
+        settled++;
+    result->more = true;
+    if (settled == c->wanted)
+        return settled - 1; // a whole page after all
+    result->sliced = true;
+    result->reached_ns = c->plan->ascending ? g->min_ns : g->max_ns;
+    result->next = c->plan->ascending ? (struct yg_cursor_pos){true, g->min_ns - 1, INT64_MAX}
+                                      : (struct yg_cursor_pos){true, g->max_ns + 1, INT64_MIN};
+    return settled;
+}
+
+static void put_progress(const struct collector *c, struct yg_search_result *result) {
+    const struct yg_scan *s = c->scan;
+    for (uint32_t i = 0; i < s->granule_count; i++) {
+        struct yg_segment_info info;
+        yg_snapshot_segment(s->snapshot, s->granules[i].segment, &info);
+        uint64_t bytes = info.bytes / (info.granule_count ? info.granule_count : 1);
+        result->bytes_total += bytes;
+        result->bytes_done += i < c->looked ? bytes : 0;
+    }
+}
+
 // Heap → answer: rows in sort order, then their columns.
 static yg_rc finish(struct collector *c, struct yg_search_result *result, struct yg_err *err) {
     uint32_t count = c->count;
@@ -286,7 +339,13 @@ static yg_rc finish(struct collector *c, struct yg_search_result *result, struct
         c->count = n - 1;
         sift_down(c, 0);
     }
-    count -= result->more;
+    if (c->looked < c->scan->granule_count)
+        count = end_slice(c, count, result);
+    else
+        count -= result->more;
+    if (result->more && !result->sliced)
+        result->next =
+            (struct yg_cursor_pos){true, c->heap[count - 1].sort_value, c->heap[count - 1].seq};
     struct yg_arena *arena = c->scan->arena;
     struct kept *kept = YG_NEW_N(arena, struct kept, count + 1);
     result->rows = YG_NEW_N(arena, struct yg_row, count + 1);
@@ -313,6 +372,8 @@ static yg_rc search_rows(struct yg_scan *s, const struct search_plan *plan,
                           .wanted = plan->limit + 1,
                           .by_time = strcmp(plan->sort_column, YG_COL_TIME) == 0};
     YG_TRY(collect(&c, err));
+    if (s->query->slice_mono_ns != 0)
+        put_progress(&c, result);
     return finish(&c, result, err);
 }
 

@@ -320,6 +320,30 @@ static void pages_through_traces(void **state) {
     assert_int_equal(i64_at(root, "summary.errors"), 1);
 }
 
+static void searches_in_slices(void **state) {
+    (void)state;
+    uint32_t rows = 0, calls = 0;
+    char target[300] = "/api/yagura/v1/search/spans?from=now-1h&limit=2&budget_ms=1";
+    for (; calls < 50; calls++) {
+        const struct yg_json_node *root = get(target);
+        rows += yg_json_get(root, "data")->count;
+        assert_true(i64_at(root, "progress.bytes") <= i64_at(root, "progress.bytes_total"));
+        const struct yg_json_node *cursor = yg_json_get(root, "cursor");
+        if (cursor->kind == YG_JSON_NULL)
+            break;
+        (void)snprintf(target, sizeof(target),
+                       "/api/yagura/v1/search/spans?from=now-1h&limit=2&cursor=%.*s",
+                       YG_STR_FMT(cursor->str));
+    }
+    assert_true(calls > 1 && calls < 50);
+    const struct yg_json_node *all = get("/api/yagura/v1/search/spans?from=now-1h&limit=1000");
+    assert_int_equal(rows, yg_json_get(all, "data")->count);
+    yg_str answer;
+    assert_int_equal(ask("GET", "/api/yagura/v1/search/spans?cursor=x", "", &answer), 400);
+    assert_int_equal(ask("GET", "/api/yagura/v1/search/spans?budget_ms=0", "", &answer), 400);
+    assert_int_equal(ask("GET", "/api/yagura/v1/search/cats", "", &answer), 404);
+}
+
 static void refuses_bad_searches(void **state) {
     (void)state;
     static const struct {
@@ -503,6 +527,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_traces),
         cmocka_unit_test(pages_through_traces),
+        cmocka_unit_test(searches_in_slices),
         cmocka_unit_test(refuses_bad_searches),
         cmocka_unit_test(one_trace_in_every_spelling),
         cmocka_unit_test(one_span),
