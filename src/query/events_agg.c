@@ -142,7 +142,11 @@ static yg_rc add_part(struct run *r, struct worker *w, const struct yg_partial_k
     yg_rc rc = yg_agg_save(&w->part, &bytes, &w->err);
     if (rc == YG_OK)
         rc = yg_agg_load(&w->agg, yg_buf_str(&bytes), &w->err);
-    if (rc == YG_OK && bytes.len > YG_PARTIAL_BYTES_MAX)
+    // Where nearly every row is a group of its own, a partial costs more than it saves.
+    uint64_t matched = w->stats.rows_matched - before->rows_matched;
+    bool large = bytes.len > YG_PARTIAL_BYTES_MAX ||
+                 (w->part.node_count > 1000 && w->part.node_count > matched / 4);
+    if (rc == YG_OK && large)
         atomic_store(&r->large, true);
     else if (rc == YG_OK && whole)
         yg_partials_put(r->partials, key, yg_buf_str(&bytes),

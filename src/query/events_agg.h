@@ -60,6 +60,11 @@ void yg_facet_table_fini(struct yg_facet_table *t);
 // Reads the facet of the listed rows. ENOMEM.
 yg_rc yg_facet_table_read(struct yg_facet_table *t, struct yg_block *b,
                           const struct yg_row_list *list, struct yg_err *err) YG_MUST_USE;
+// Where only the number of rows matters and the column has a dictionary (*ret_done, else nothing
+// was done): add(id, rows) for each value of the rows in `rows`.
+yg_rc yg_facet_table_tally(struct yg_facet_table *t, struct yg_block *b, const uint64_t *rows,
+                           yg_rc (*add)(void *ctx, uint32_t id, uint32_t count, struct yg_err *err),
+                           void *ctx, bool *ret_done, struct yg_err *err) YG_MUST_USE;
 // Id of a value by its text; the text is copied when it is new. YG_NONE without memory.
 uint32_t yg_facet_table_id(struct yg_facet_table *t, yg_str text, struct yg_value value);
 

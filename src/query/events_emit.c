@@ -116,6 +116,33 @@ static void rank(struct output *o, const struct yg_agg_level *l, uint32_t node,
         yg_acc_value(o->a->measures[s->measure].compute, n->accs + s->total_at, &out->value);
 }
 
+// Brings the first `wanted` in order to the front, without ordering them.
+static void select_first(struct ranked *v, uint32_t count, uint32_t wanted,
+                         int (*order)(const void *, const void *)) {
+    uint32_t low = 0, high = count;
+    while (high - low > 16) {
+        struct ranked pivot = v[low + (high - low) / 2];
+        uint32_t i = low, j = high - 1;
+        for (;;) {
+            while (order(&v[i], &pivot) < 0)
+                i++;
+            while (order(&pivot, &v[j]) < 0)
+                j--;
+            if (i >= j)
+                break;
+            struct ranked swap = v[i];
+            v[i++] = v[j];
+            v[j--] = swap;
+        }
+        if (wanted <= j + 1)
+            high = j + 1;
+        else
+            low = j + 1;
+    }
+    if (high - low > 1)
+        qsort(v + low, high - low, sizeof(v[0]), order); // where the border lies
+}
+
 static uint32_t limit_of(const struct yg_group_by *g) {
     return g->limit ? g->limit : g->histogram ? 100 : 10;
 }
@@ -141,11 +168,16 @@ static yg_rc emit_level(struct output *o, uint32_t parent, uint32_t depth) {
         else
             rank(o, l, n, &order[count++]);
     }
+    int (*by)(const void *, const void *) = g->sort_ascending ? measure_up : measure_down;
+    if (l->sort_slot == YG_NONE)
+        by = g->sort_ascending ? alphabetical_up : alphabetical_down;
+    if (count > limit_of(g)) {
+        select_first(order, count, limit_of(g), by);
+        count = limit_of(g);
+    }
     if (count > 1)
-        qsort(order, count, sizeof(order[0]),
-              l->sort_slot == YG_NONE ? (g->sort_ascending ? alphabetical_up : alphabetical_down)
-                                      : (g->sort_ascending ? measure_up : measure_down));
-    for (uint32_t i = 0; i < count && i < limit_of(g); i++) {
+        qsort(order, count, sizeof(order[0]), by);
+    for (uint32_t i = 0; i < count; i++) {
         o->path[depth - 1] = a->nodes[order[i].node].value;
         YG_TRY(emit_level(o, order[i].node, depth + 1));
     }

@@ -19,6 +19,7 @@ struct yg_facet_cache {
     uint64_t uid; // 0 = free
     uint32_t code_count;
     uint32_t *value; // the one id, NONE, SEVERAL or UNREAD
+    uint32_t *tally; // rows by code of the open granule; zero between granules
     uint32_t *first;
     uint16_t *counts;
     uint32_t *pool;
@@ -33,6 +34,7 @@ struct yg_facet_number {
 
 static void cache_fini(struct yg_facet_cache *c) {
     yg_free(YG_MEM_QUERY, c->value);
+    yg_free(YG_MEM_QUERY, c->tally);
     yg_free(YG_MEM_QUERY, c->first);
     yg_free(YG_MEM_QUERY, c->counts);
     yg_free(YG_MEM_QUERY, c->pool);
@@ -219,12 +221,14 @@ static struct yg_facet_cache *cache_for(struct yg_facet_table *t, const struct y
     c->value = yg_try_alloc(YG_MEM_QUERY, sizeof(uint32_t) * n);
     c->first = yg_try_alloc(YG_MEM_QUERY, sizeof(uint32_t) * n);
     c->counts = yg_try_alloc(YG_MEM_QUERY, sizeof(uint16_t) * n);
-    if (c->value == NULL || c->first == NULL || c->counts == NULL) {
+    c->tally = yg_try_alloc(YG_MEM_QUERY, sizeof(uint32_t) * n);
+    if (c->value == NULL || c->first == NULL || c->counts == NULL || c->tally == NULL) {
         cache_fini(c);
         return NULL;
     }
     for (size_t i = 0; i < n; i++)
         c->value[i] = UNREAD;
+    memset(c->tally, 0, sizeof(uint32_t) * n);
     c->uid = dict->uid;
     c->code_count = dict->count;
     return c;
@@ -273,6 +277,97 @@ static yg_rc read_by_code(struct yg_facet_table *t, const struct yg_field_view *
     }
     t->pool = c->pool;
     return YG_OK;
+}
+
+// ------------------------------------------------------------ rows by value
+
+// True when neighbours mostly have the same code, as in a sorted stripe.
+static bool has_runs(const uint32_t *codes, uint32_t n) {
+    uint32_t same = 0, looked = 0;
+    for (uint32_t i = 0; i + 16 < n; i += 256, looked++)
+        same += codes[i] == codes[i + 16];
+    return looked > 0 && same * 4 >= looked * 3;
+}
+
+static void tally_runs(const uint32_t *codes, uint32_t n, uint32_t *tally) {
+    for (uint32_t from = 0, to; from < n; from = to) {
+        uint32_t code = codes[from];
+        to = from + 1;
+        while (to + 8 <= n) { // eight at a time
+            uint32_t differ = 0;
+            for (uint32_t i = 0; i < 8; i++)
+                differ |= codes[to + i] ^ code;
+            if (differ)
+                break;
+            to += 8;
+        }
+        while (to < n && codes[to] == code)
+            to++;
+        tally[code] += to - from;
+    }
+}
+
+static void tally_rows(const struct yg_vec *v, const uint64_t *rows, uint32_t row_count,
+                       struct yg_facet_cache *c) {
+    if (v->present == NULL && yg_bits_count(rows, row_count) == row_count) {
+        if (v->constant)
+            c->tally[v->codes[0]] += row_count;
+        else if (has_runs(v->codes, row_count))
+            tally_runs(v->codes, row_count, c->tally);
+        else
+            for (uint32_t r = 0; r < row_count; r++)
+                c->tally[v->codes[r]]++;
+        return;
+    }
+    for (uint32_t w = 0; w < YG_BITS_WORDS(row_count); w++) {
+        uint64_t present = v->present ? v->present[w] : ~UINT64_C(0);
+        c->tally[c->code_count] += (uint32_t)__builtin_popcountll(rows[w] & ~present);
+        for (uint64_t word = rows[w] & present; word; word &= word - 1)
+            c->tally[v->codes[w * 64 + (uint32_t)__builtin_ctzll(word)]]++;
+    }
+}
+
+// The last row of every code, in t->one.
+static void note_rows(struct yg_facet_table *t, const struct yg_vec *v, const uint64_t *rows,
+                      uint32_t row_count) {
+    for (uint32_t r = yg_bits_next(rows, row_count, 0); r < row_count;
+         r = yg_bits_next(rows, row_count, r + 1))
+        t->one[yg_vec_has(v, r) ? v->codes[r] : v->dict->count] = r;
+}
+
+yg_rc yg_facet_table_tally(struct yg_facet_table *t, struct yg_block *b, const uint64_t *rows,
+                           yg_rc (*add)(void *ctx, uint32_t id, uint32_t count, struct yg_err *err),
+                           void *ctx, bool *ret_done, struct yg_err *err) {
+    struct yg_field_view view;
+    YG_TRY(yg_field_view_open(&t->group->facet, b, &view, err));
+    *ret_done = view.count == 1 && view.sources[0].vec->dict != NULL &&
+                view.sources[0].vec->dict->count < YG_GRANULE_ROWS;
+    if (!*ret_done)
+        return YG_OK;
+    const struct yg_vec *v = view.sources[0].vec;
+    struct yg_facet_cache *c = cache_for(t, v->dict);
+    if (c == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory for a dictionary of %u values", v->dict->count);
+    tally_rows(v, rows, b->row_count, c);
+    yg_rc rc = YG_OK;
+    bool noted = false;
+    for (uint32_t code = 0; code <= c->code_count; code++) {
+        uint32_t count = c->tally[code];
+        c->tally[code] = 0;
+        if (count == 0 || rc != YG_OK)
+            continue;
+        if (c->value[code] == UNREAD) {
+            if (!noted)
+                note_rows(t, v, rows, b->row_count);
+            noted = true;
+            read_code(t, c, &view, code, t->one[code]);
+        }
+        for (uint32_t i = 0; rc == YG_OK && !t->failed && i < c->counts[code]; i++)
+            rc = add(ctx, c->pool[c->first[code] + i], count, err);
+    }
+    if (rc == YG_OK && t->failed)
+        rc = yg_fail(err, YG_ENOMEM, "no memory for groups");
+    return rc;
 }
 
 // ------------------------------------------------------------ columns without a dictionary

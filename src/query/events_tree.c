@@ -544,11 +544,27 @@ void yg_agg_add_rows(struct yg_agg_tree *a, uint64_t count) {
         yg_acc_add_count(a->nodes[0].accs + a->levels[0].slots[i].total_at, count);
 }
 
+static yg_rc add_value_rows(void *ctx, uint32_t id, uint32_t count, struct yg_err *err) {
+    struct yg_agg_tree *a = ctx;
+    uint32_t node = 0;
+    YG_TRY(yg_agg_child(a, 0, id, 1, &node, err));
+    yg_acc_add_count(a->nodes[node].accs, count);
+    return YG_OK;
+}
+
 yg_rc yg_agg_block(struct yg_agg_tree *a, struct yg_block *b, const uint64_t *rows,
                    struct yg_err *err) {
     if (yg_agg_only_counts(a->q)) {
         yg_agg_add_rows(a, yg_bits_count(rows, b->row_count));
         return YG_OK;
+    }
+    bool done = false;
+    if (counts_by_value(a)) {
+        yg_rc rc = yg_facet_table_tally(a->levels[1].table, b, rows, add_value_rows, a, &done, err);
+        if (a->levels[1].table->failed)
+            return yg_agg_used_up(a, err);
+        if (rc != YG_OK || done)
+            return rc;
     }
     list_rows(&a->list, rows, b->row_count);
     a->block = b;
