@@ -542,6 +542,34 @@ static void ask_with_workers(void) {
     yg_arena_destroy(keep);
 }
 
+// Partial results that were kept before a deletion must not bring its rows back.
+static void ask_after_a_deletion(void) {
+    struct question q = {.search = "*",
+                         .wanted_status = -1,
+                         .wanted_service = -1,
+                         .size_above = (double)NAN,
+                         .range = {BASE, BASE + SPAN_NS},
+                         .keys = {K_SERVICE},
+                         .key_count = 1,
+                         .agg = "count",
+                         .limit = 20};
+    struct question all = q;
+    all.key_count = 0;
+    arena = yg_arena_create(YG_MEM_QUERY, 256u << 20);
+    (void)run(&q);
+    double before = run(&all).buckets[0].computes[0].value;
+    uint64_t id;
+    OK(yg_store_delete(store, YG_TRACK_LOGS, q.range, YG_STR("service:web"), &id, &err));
+    uint32_t web = 0;
+    for (uint32_t i = 0; i < ROWS; i++)
+        web += rows[i].service == 0;
+    struct yg_agg_result after = run(&q);
+    for (uint32_t i = 0; i < after.count; i++)
+        assert_false(yg_str_eq_c(after.buckets[i].by[0], "web"));
+    assert_true(run(&all).buckets[0].computes[0].value == before - web);
+    yg_arena_destroy(arena);
+}
+
 static void test_random(void **state) {
     (void)state;
     append_rows(0, ROWS / 2);
@@ -555,6 +583,7 @@ static void test_random(void **state) {
     close_store();
     open_store(1);
     ask_with_workers();
+    ask_after_a_deletion();
 }
 
 static int setup(void **state) {
