@@ -22,6 +22,8 @@ const struct yg_route yg_api_ui_routes[] = {
     {YG_GET, Y "search/{track}", 0, YG_ACCESS_FULL, yg_ui_search},
     {YG_GET, Y "facets/{track}", 0, YG_ACCESS_FULL, yg_ui_facets},
     {YG_GET, Y "facets/{track}/{key}/values", 0, YG_ACCESS_FULL, yg_ui_facet_values},
+    {YG_POST, Y "data/delete", YG_API_BODY_MAX, YG_ACCESS_FULL, yg_ui_data_delete},
+    {YG_GET, Y "data/delete", 0, YG_ACCESS_FULL, yg_ui_data_deletions},
     {YG_GET, Y "monitors/{id}/state", 0, YG_ACCESS_FULL, yg_ui_monitor_state},
     {0},
 };

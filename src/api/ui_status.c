@@ -6,11 +6,58 @@
 #include "base/file.h"
 #include "monitor/monitor.h"
 
+// One line a fault that the server lives with.
+static void put_fault(struct yg_json_writer *w, bool is, const char *what, uint64_t count,
+                      const char *text) {
+    if (!is)
+        return;
+    yg_jw_object(w);
+    yg_jw_kstr(w, "what", yg_str_c(what));
+    yg_jw_ki64(w, "count", (int64_t)count);
+    yg_jw_kstr(w, "text", yg_str_c(text));
+    yg_jw_object_end(w);
+}
+
+static void put_faults(struct yg_json_writer *w, const struct yg_store_status *s) {
+    put_fault(w, s->disk_full, "disk_full", 1, "the disk is full: intake waits for room");
+    put_fault(w, s->log_failed, "log_failed", 1,
+              "the write-ahead log cannot be written: nothing is acknowledged");
+    put_fault(w, s->flush_failed, "flush_failed", 1,
+              "memory cannot be written to files: the log keeps the rows");
+    put_fault(w, s->damaged_chunks > 0, "damaged_data", s->damaged_chunks,
+              "damaged parts were found and left out of answers; yagura fsck names them");
+    put_fault(w, s->segments_kept_out > 0, "damaged_files", s->segments_kept_out,
+              "damaged files are left out of merges");
+    put_fault(w, s->merge_waits_for_disk, "merge_waits", 1, "merges wait: the disk lacks room");
+}
+
+static bool is_sound(const struct yg_store_status *s) {
+    return !s->disk_full && !s->log_failed && !s->flush_failed && s->damaged_chunks == 0 &&
+           s->segments_kept_out == 0 && !s->merge_waits_for_disk;
+}
+
+// 200 while the process lives; what it lives with is named.
 void yg_ui_health(struct yg_http_request *take_req) {
-    struct yg_http_reply reply = {.status = 200,
-                                  .content_type = "application/json",
-                                  .static_body = YG_STR("{\"status\":\"ok\"}")};
-    yg_http_reply(take_req, &reply);
+    const struct yg_api *api = take_req->ctx;
+    struct yg_store_status s = {0};
+    if (atomic_load_explicit(&api->ready, memory_order_acquire))
+        yg_store_status(api->store, &s);
+    struct yg_http_reply reply = {.status = 200, .content_type = "application/json"};
+    if (is_sound(&s)) {
+        reply.static_body = YG_STR("{\"status\":\"ok\"}");
+        yg_http_reply(take_req, &reply);
+        return;
+    }
+    struct yg_buf out = yg_api_buf();
+    struct yg_json_writer w = YG_JSON_WRITER(&out);
+    yg_jw_object(&w);
+    yg_jw_kstr(&w, "status", YG_STR("degraded"));
+    yg_jw_k(&w, "details");
+    yg_jw_array(&w);
+    put_faults(&w, &s);
+    yg_jw_array_end(&w);
+    yg_jw_object_end(&w);
+    yg_api_reply(take_req, 200, &out);
 }
 
 void yg_ui_ready(struct yg_http_request *take_req) {

@@ -43,6 +43,9 @@ static const struct option table[] = {
      "spans and traces older than this are dropped"},
     {"retention-metrics", KIND_DURATION, AT(retention_metrics_ns), "400d", "AGE",
      "points older than this are dropped"},
+    {"retention-size", KIND_BYTES, AT(retention_size_bytes), NULL, "BYTES",
+     "when segments and metric files are larger together, the oldest day of all of them is "
+     "dropped"},
     {"wal-sync", KIND_WAL_SYNC, AT(wal_sync), "always", "POLICY",
      "when acknowledged data is on disk: always, interval:MS, or none"},
     {"log-level", KIND_LOG_LEVEL, AT(log_level), "info", "LEVEL",

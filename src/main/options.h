@@ -20,6 +20,7 @@ struct yg_options {
     int64_t retention_logs_ns;
     int64_t retention_spans_ns;
     int64_t retention_metrics_ns;
+    int64_t retention_size_bytes; // 0 = no limit
     enum yg_wal_sync wal_sync;
     int64_t wal_sync_interval_ms;
     enum yg_log_level log_level;

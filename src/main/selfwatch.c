@@ -46,6 +46,26 @@ static void trim_memory(void) {
         yg_mem_trim();
 }
 
+static void total(const char *name, const char *tags, uint64_t value) {
+    yg_counter_set(yg_counter_get(YG_COUNTER, name, tags), (int64_t)value);
+}
+
+static void refresh_merges(const struct yg_store_status *s) {
+    total("yagura.store.written_rows", "by:flush", s->rows_flushed);
+    total("yagura.store.written_rows", "by:merge", s->rows_merged);
+    total("yagura.store.written_rows", "by:deletion", s->rows_rewritten);
+    total("yagura.store.written_bytes", "by:flush", s->bytes_flushed);
+    total("yagura.store.written_bytes", "by:merge", s->bytes_merged);
+    total("yagura.store.written_bytes", "by:deletion", s->bytes_rewritten);
+    total("yagura.store.dropped_rows", "", s->rows_dropped);
+    total("yagura.store.merges", "result:ok", s->merges);
+    total("yagura.store.merges", "result:failed", s->merge_failures);
+    total("yagura.store.merge_cpu_ms", "", (uint64_t)s->merge_cpu_ns / 1000000u);
+    gauge("yagura.store.merge_waits_for_disk", "", s->merge_waits_for_disk);
+    gauge("yagura.store.segments_kept_out", "", s->segments_kept_out);
+    gauge("yagura.store.deletions_open", "", s->deletions_open);
+}
+
 static void refresh(struct yg_selfwatch *w) {
     char tags[64];
     for (unsigned t = 0; t < YG_MEM_TAG_COUNT; t++) {
@@ -70,6 +90,7 @@ static void refresh(struct yg_selfwatch *w) {
     gauge("yagura.store.series", "", s.series);
     gauge("yagura.store.damaged_chunks", "", (int64_t)s.damaged_chunks);
     gauge("yagura.store.disk_full", "", s.disk_full);
+    refresh_merges(&s);
 }
 
 struct collector {

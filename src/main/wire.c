@@ -261,6 +261,7 @@ static yg_rc open_store(struct yg_wire *w, const struct yg_options *o, struct yg
         .wal_sync = o->wal_sync,
         .wal_sync_interval_ms = o->wal_sync_interval_ms,
         .retention_metrics_ns = o->retention_metrics_ns,
+        .retention_bytes = (uint64_t)o->retention_size_bytes,
     };
     options.retention_ns[YG_TRACK_LOGS] = options.retention_ns[YG_TRACK_EVENTS] =
         options.retention_ns[YG_TRACK_SIGNALS] = o->retention_logs_ns;

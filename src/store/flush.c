@@ -398,11 +398,13 @@ void yg_store_flush_waiting(struct yg_store *store) {
         return;
     if (yg_store_flush(store, &err) != YG_OK) {
         store->flush_failed_mono_ns = yg_mono_ns(store->o.clock);
+        atomic_store(&store->flush_failed, true);
         if (err.rc == YG_ENOMEM) // smaller files next time
             store->flush_group_bytes /= 2;
         yg_log(YG_LOG_WARN, "store", "flush failed; tried again soon", YG_KV_C("why", err.text));
     } else {
         store->flush_failed_mono_ns = 0;
+        atomic_store(&store->flush_failed, false);
     }
     atomic_store(&store->flushing, false);
 }

@@ -52,6 +52,11 @@ static void frame_done(void *ctx, struct yg_wal_item *take_item, yg_rc rc,
                        const struct yg_err *err) {
     struct yg_store *store = ctx;
     struct pending *p = (struct pending *)take_item;
+    if (atomic_exchange(&store->log_failed, rc != YG_OK) != (rc != YG_OK))
+        yg_log(rc == YG_OK ? YG_LOG_INFO : YG_LOG_ERROR, "store",
+               rc == YG_OK ? "the write-ahead log is written again"
+                           : "the write-ahead log cannot be written: nothing is acknowledged",
+               YG_KV_C("why", rc == YG_OK ? "" : err->text));
     if (rc == YG_OK) {
         if (p->item.has_digest)
             yg_resend_note(&store->resend, p->item.digest, p->item.written_ns);
@@ -541,6 +546,8 @@ void yg_store_status(struct yg_store *store, struct yg_store_status *ret_status)
     s.merge_failures = atomic_load(&g->failures);
     s.merge_cpu_ns = atomic_load(&g->cpu_ns);
     s.merge_waits_for_disk = atomic_load(&g->waits_for_disk);
+    s.log_failed = atomic_load(&store->log_failed);
+    s.flush_failed = atomic_load(&store->flush_failed);
     s.segments_kept_out = atomic_load(&g->kept_out);
     s.bytes_files += yg_mstore_file_bytes(store->mstore);
     s.wal_bytes = yg_wal_file_bytes(store->wal);

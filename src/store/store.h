@@ -122,6 +122,8 @@ struct yg_store_status {
     bool merge_waits_for_disk;
     uint32_t segments_kept_out; // damaged files that merges leave alone
     uint32_t deletions_open;
+    bool log_failed;   // the last write of the log failed: read-only, no permission, a bad disk
+    bool flush_failed; // the last flush failed
     bool disk_full;
     int64_t last_row_received_ns[YG_TRACK_COUNT];
     int64_t last_point_received_ns;

@@ -177,6 +177,7 @@ struct yg_store {
     _Atomic int64_t oldest_memory_mono_ns; // 0 = nothing
     _Atomic uint64_t wal_bytes_flushed;    // of the log after the last flush
     _Atomic bool disk_full;
+    _Atomic bool log_failed, flush_failed;
     _Atomic uint64_t damaged;
     _Atomic int64_t last_row_ns[YG_TRACK_COUNT];
     _Atomic int64_t last_point_ns;

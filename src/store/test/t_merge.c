@@ -457,6 +457,64 @@ static void the_oldest_go_when_there_are_too_many_bytes(void **state) {
     fixture_end(&f);
 }
 
+// ------------------------------------------------------------ schema 2
+
+static void copy_folder(const char *from, const char *to) {
+    OK(yg_file_mkdirs(to, err));
+    DIR *d = opendir(from);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        char a[4096], b[4096];
+        struct stat st;
+        YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_BASE, 16u << 20);
+        if (e->d_name[0] == '.')
+            continue;
+        int n = snprintf(a, sizeof(a), "%s/%s", from, e->d_name);
+        int m = snprintf(b, sizeof(b), "%s/%s", to, e->d_name);
+        assert_true(n > 0 && (size_t)n < sizeof(a) && m > 0 && (size_t)m < sizeof(b));
+        assert_int_equal(lstat(a, &st), 0);
+        if (S_ISDIR(st.st_mode)) {
+            copy_folder(a, b);
+            continue;
+        }
+        OK(yg_file_read_all(a, &bytes, err));
+        OK(yg_file_replace(b, yg_buf_str(&bytes), err));
+    }
+    (void)closedir(d);
+}
+
+// A directory that a server before indexes and deletions left: 60 logs, its own metrics.
+static void a_directory_of_schema_2_is_taken_over(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(500);
+    yg_log_level_set(YG_LOG_LEVEL_COUNT);
+    (void)snprintf(f.dir, sizeof(f.dir), "/tmp/yg-t-rows-XXXXXX");
+    assert_non_null(mkdtemp(f.dir));
+    copy_folder(YG_SOURCE_DIR "/src/store/test/data/catalog-2", f.dir);
+    f.pool = yg_pool_create(NULL);
+    fixture_open(&f);
+    char version[16];
+    struct yg_store_status st;
+    for (int pass = 0; pass < 2; pass++) {
+        OK(yg_catalog_get(f.store->catalog, "schema", version, sizeof(version), err));
+        assert_string_equal(version, "3");
+        assert_int_equal(count_rows(f.store, "golden message"), 60);
+        assert_int_equal(count_rows(f.store, "service:service-1 @golden.yes:true"), 9);
+        yg_store_status(f.store, &st);
+        assert_int_equal(st.rows[YG_TRACK_LOGS], 60);
+        fixture_reopen(&f);
+    }
+    struct rng r = {99};
+    struct model m = MODEL();
+    store_rows(f.store, &m, random_batch(&r, YG_TRACK_LOGS, 50, 0, 1));
+    OK(yg_store_flush(f.store, err));
+    OK(yg_store_merge_now(f.store, true, err));
+    assert_int_equal(count_rows(f.store, "golden message"), 60);
+    assert_int_equal(count_rows(f.store, ""), 110);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merges_keep_every_row),
@@ -466,6 +524,7 @@ int main(void) {
         cmocka_unit_test(deleted_rows_are_hidden_at_once_and_then_gone),
         cmocka_unit_test(a_range_is_deleted_and_nothing_beside_it),
         cmocka_unit_test(the_oldest_go_when_there_are_too_many_bytes),
+        cmocka_unit_test(a_directory_of_schema_2_is_taken_over),
         cmocka_unit_test(death_at_every_file_operation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
