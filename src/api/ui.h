@@ -22,13 +22,14 @@ void yg_ui_search(struct yg_http_request *take_req);
 void yg_ui_facets(struct yg_http_request *take_req);        // ui_facets.c
 void yg_ui_facet_values(struct yg_http_request *take_req);  // ui_facets.c
 void yg_ui_monitor_state(struct yg_http_request *take_req); // ui_monitor.c
-void yg_ui_data_delete(struct yg_http_request *take_req);    // ui_data.c
-void yg_ui_data_deletions(struct yg_http_request *take_req); // ui_data.c
 void yg_ui_health(struct yg_http_request *take_req);        // ui_status.c
 void yg_ui_ready(struct yg_http_request *take_req);         // ui_status.c
 void yg_ui_metrics(struct yg_http_request *take_req);       // ui_status.c
 void yg_ui_page(struct yg_http_request *take_req);          // ui_page.c
 void yg_ui_asset(struct yg_http_request *take_req);         // ui_page.c
+
+void yg_ui_data_delete(struct yg_http_request *take_req);    // ui_data.c
+void yg_ui_data_deletions(struct yg_http_request *take_req); // ui_data.c
 
 // ---- errors and ranges (ui_common.c)
 // {"errors":[{"title","detail","column"}],"request_id"}; column 0 = none.

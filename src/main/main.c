@@ -6,6 +6,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "main/check.h"
 #include "main/keys.h"
 #include "main/options.h"
 #include "main/serve.h"
@@ -58,6 +59,8 @@ static const struct {
     {"serve", command_serve, "the server; SIGTERM drains and stops"},
     {"check-config", command_check_config, "validates file, environment and flags"},
     {"key", command_key, "create, list or revoke keys"},
+    {"fsck", yg_fsck_command, "checks every checksum of a stopped server's directory; exit 0 or 5"},
+    {"inspect", yg_inspect_command, "structure of a segment, log or metric file; --json"},
     {"version", command_version, "version, commit, compiler, libraries"},
     {"options", command_options, NULL},
 };

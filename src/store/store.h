@@ -12,6 +12,7 @@
 #include "base/thread.h"
 #include "model/batch.h"
 #include "model/points.h"
+#include "store/fsck.h"
 #include "store/metrics.h"
 #include "store/rows.h"
 

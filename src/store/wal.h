@@ -139,6 +139,13 @@ yg_rc yg_wal_recover(const char *dir, const char *aside_dir, uint64_t above_sequ
                      void *ctx, struct yg_wal_recovery *ret_recovery,
                      struct yg_err *err) YG_MUST_USE;
 
+// The same without writing anything: nothing is kept aside or cut off. `damage` gets every damaged
+// region as "file: byte N: what", and the torn tail.
+yg_rc yg_wal_verify(const char *dir, uint64_t above_sequence,
+                    yg_rc (*fn)(void *ctx, const struct yg_wal_replay *frame, struct yg_err *err),
+                    void (*damage)(void *ctx, const char *line, bool torn_tail), void *ctx,
+                    struct yg_wal_recovery *ret_recovery, struct yg_err *err) YG_MUST_USE;
+
 // Name of a file: "<number, 8 hex>-<first sequence, 16 hex>.wal".
 void yg_wal_file_name(char *out, size_t cap, const char *dir, uint64_t number, uint64_t first);
 struct yg_wal_name {

@@ -22,7 +22,8 @@
 
 struct reader {
     const char *dir;
-    const char *aside_dir;
+    const char *aside_dir; // NULL: only looking
+    void (*damage)(void *ctx, const char *line, bool torn_tail);
     char path[4096];
     int fd;
     uint64_t size;
@@ -74,6 +75,8 @@ yg_rc yg_wal_list(const char *dir, struct yg_wal_name **ret_names, uint32_t *ret
 // rest from being read.
 static void keep_aside(struct reader *r, uint64_t from, uint64_t to) {
     char path[4096];
+    if (r->aside_dir == NULL)
+        return;
     const char *base = strrchr(r->path, '/');
     int n = snprintf(path, sizeof(path), "%s/%s.at-%llu", r->aside_dir, base ? base + 1 : r->path,
                      (unsigned long long)from);
@@ -94,7 +97,16 @@ static void keep_aside(struct reader *r, uint64_t from, uint64_t to) {
     yg_file_close(&fd);
 }
 
+static void tell(struct reader *r, uint64_t at, const char *what, bool torn_tail) {
+    char line[4400];
+    (void)snprintf(line, sizeof(line), "%s: byte %llu: %.200s", r->path, (unsigned long long)at,
+                   what);
+    if (r->damage)
+        r->damage(r->ctx, line, torn_tail);
+}
+
 static void note_damage(struct reader *r, uint64_t from, uint64_t to, const char *what) {
+    tell(r, from, what, false);
     if (r->rec->damage_text[0] == 0)
         (void)snprintf(r->rec->damage_text, sizeof(r->rec->damage_text), "%.120s: byte %llu: %.60s",
                        r->path, (unsigned long long)from, what);
@@ -184,13 +196,14 @@ static bool skip_bad(struct reader *r) {
     }
     if (found || !all_zero(&head)) {
         r->rec->torn_tail = true;
+        tell(r, r->pos, "torn tail of the log, which the next start cuts off", true);
         if (r->rec->damage_text[0] == 0)
             (void)snprintf(r->rec->damage_text, sizeof(r->rec->damage_text),
                            "%.120s: byte %llu: torn tail cut off", r->path,
                            (unsigned long long)r->pos);
         keep_aside(r, r->pos, r->pos + 4096 < r->size ? r->pos + 4096 : r->size);
     }
-    if (r->pos < r->size && ftruncate(r->fd, (off_t)r->pos) != 0)
+    if (r->aside_dir && r->pos < r->size && ftruncate(r->fd, (off_t)r->pos) != 0)
         return false; // void by the next file's first number all the same
     return false;
 }
@@ -240,7 +253,7 @@ static bool header_ok(struct reader *r, const struct yg_wal_name *name) {
 
 static yg_rc read_file(struct reader *r, const struct yg_wal_name *name, struct yg_err *err) {
     yg_wal_file_name(r->path, sizeof(r->path), r->dir, name->number, name->first_sequence);
-    YG_TRY(yg_file_open(r->path, O_RDWR, &r->fd, err));
+    YG_TRY(yg_file_open(r->path, r->aside_dir ? O_RDWR : O_RDONLY, &r->fd, err));
     int64_t size;
     yg_rc rc = yg_file_size(r->fd, &size, err);
     if (rc == YG_OK) {
@@ -258,37 +271,46 @@ static yg_rc read_file(struct reader *r, const struct yg_wal_name *name, struct 
     return rc;
 }
 
-yg_rc yg_wal_recover(const char *dir, const char *aside_dir, uint64_t above_sequence,
-                     yg_rc (*fn)(void *ctx, const struct yg_wal_replay *frame, struct yg_err *err),
-                     void *ctx, struct yg_wal_recovery *ret_recovery, struct yg_err *err) {
+// Reads every file of r->dir in order.
+static yg_rc read_files(struct reader *r, struct yg_wal_recovery *ret_recovery,
+                        struct yg_err *err) {
     struct yg_wal_name *names;
     uint32_t count;
-    YG_TRY(yg_wal_list(dir, &names, &count, err));
-    struct yg_wal_recovery rec = {.next_sequence = above_sequence + 1, .next_number = 1};
-    struct reader r = {
-        .dir = dir,
-        .aside_dir = aside_dir,
-        .fd = -1,
-        .expected = count ? names[0].first_sequence : 1,
-        .above = above_sequence,
-        .payload = YG_BUF(YG_MEM_STORE, (size_t)YG_WAL_PAYLOAD_MAX + 16u),
-        .rec = &rec,
-        .fn = fn,
-        .ctx = ctx,
-    };
+    YG_TRY(yg_wal_list(r->dir, &names, &count, err));
+    struct yg_wal_recovery rec = {.next_sequence = r->above + 1, .next_number = 1};
+    r->fd = -1;
+    r->payload = YG_BUF(YG_MEM_STORE, (size_t)YG_WAL_PAYLOAD_MAX + 16u);
+    r->rec = &rec;
     yg_rc rc = YG_OK;
     for (uint32_t i = 0; i < count && rc == YG_OK; i++) {
-        r.last = i + 1 == count;
-        r.bound = r.last ? UINT64_MAX : names[i + 1].first_sequence;
-        r.expected = names[i].first_sequence ? names[i].first_sequence : 1; // numbers begin at 1
-        rc = read_file(&r, &names[i], err);
-        if (r.expected > rec.next_sequence)
-            rec.next_sequence = r.expected;
+        r->last = i + 1 == count;
+        r->bound = r->last ? UINT64_MAX : names[i + 1].first_sequence;
+        r->expected = names[i].first_sequence ? names[i].first_sequence : 1; // numbers begin at 1
+        rc = read_file(r, &names[i], err);
+        if (r->expected > rec.next_sequence)
+            rec.next_sequence = r->expected;
         rec.next_number = names[i].number + 1;
     }
     yg_free(YG_MEM_STORE, names);
-    yg_buf_fini(&r.payload);
+    yg_buf_fini(&r->payload);
     if (rc == YG_OK)
         *ret_recovery = rec;
     return rc;
+}
+
+yg_rc yg_wal_recover(const char *dir, const char *aside_dir, uint64_t above_sequence,
+                     yg_rc (*fn)(void *ctx, const struct yg_wal_replay *frame, struct yg_err *err),
+                     void *ctx, struct yg_wal_recovery *ret_recovery, struct yg_err *err) {
+    YG_ASSERT(aside_dir != NULL);
+    struct reader r = {
+        .dir = dir, .aside_dir = aside_dir, .above = above_sequence, .fn = fn, .ctx = ctx};
+    return read_files(&r, ret_recovery, err);
+}
+
+yg_rc yg_wal_verify(const char *dir, uint64_t above_sequence,
+                    yg_rc (*fn)(void *ctx, const struct yg_wal_replay *frame, struct yg_err *err),
+                    void (*damage)(void *ctx, const char *line, bool torn_tail), void *ctx,
+                    struct yg_wal_recovery *ret_recovery, struct yg_err *err) {
+    struct reader r = {.dir = dir, .damage = damage, .above = above_sequence, .fn = fn, .ctx = ctx};
+    return read_files(&r, ret_recovery, err);
 }
