@@ -129,6 +129,9 @@ struct yg_leaf {
     yg_str lo_text, hi_text;
     const struct yg_cidr *cidrs;
     uint32_t cidr_count;
+    bool no_number; // a condition on text that no text of a number can meet
+    bool has_whole; // one that the text of a number meets when it is this or its negation
+    int64_t whole;
     const yg_str *words; // of the key index: what a matching text has all of (granules.c)
     uint32_t word_count;
 };

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/utf8.h"
@@ -171,7 +172,39 @@ static bool leaf_as_text(const struct yg_leaf *l, const struct yg_value *v) {
     return yg_leaf_str(l, (yg_str){text, (size_t)len}, true);
 }
 
+// What the text of a number can be: "-12", "0.5", "1e+20", "inf", "nan".
+static void leaf_number_text(struct yg_leaf *l) {
+    const struct yg_pattern *p = &l->folded;
+    bool digits = p->token && p->count == 1 && !p->open_start && !p->open_end;
+    for (uint32_t i = 0; i < p->count; i++)
+        for (uint32_t k = 0; k < p->pieces[i].cp_count; k++) {
+            uint32_t cp = p->pieces[i].cps[k];
+            if (cp != YG_CP_ANY &&
+                (cp >= 0x80 || cp == 0 || !strchr("0123456789+-.einfa", (int)cp)))
+                l->no_number = true;
+            digits = digits && cp >= '0' && cp <= '9';
+        }
+    // Digits alone are a token of a whole number only when they are all of it.
+    l->has_whole =
+        digits && yg_str_to_i64(l->text, &l->whole) && (l->text.len == 1 || l->text.ptr[0] != '0');
+}
+
+// True when the text of v is not needed: *ret_met says whether the condition is met.
+static bool known_for_whole(const struct yg_leaf *l, double v, bool *ret_met) {
+    *ret_met = false;
+    if (l->kind == YG_NODE_REGEX || l->kind == YG_NODE_EXISTS)
+        return false;
+    if (l->no_number)
+        return true;
+    if (!l->has_whole || !(fabs(v) < 1e15) || v != floor(v))
+        return false;
+    *ret_met = fabs(v) == (double)l->whole;
+    return true;
+}
+
 bool yg_leaf_i64(const struct yg_leaf *l, int64_t v, bool is_id) {
+    bool met;
+
     if (l->kind == YG_NODE_TERM) {
         for (uint32_t i = 0; is_id && i < l->bits_count; i++)
             if (l->bits[i] == v)
@@ -181,14 +214,19 @@ bool yg_leaf_i64(const struct yg_leaf *l, int64_t v, bool is_id) {
     }
     if (l->kind == YG_NODE_RANGE)
         return l->numeric && range_f64(l, (double)v);
+    if (known_for_whole(l, (double)v, &met))
+        return met;
     return leaf_as_text(l, &(struct yg_value){.type = YG_T_I64, .i64 = v});
 }
 
 bool yg_leaf_f64(const struct yg_leaf *l, double v) {
+    bool met;
     if (l->kind == YG_NODE_TERM)
         return l->has_f64 && l->f64 == v;
     if (l->kind == YG_NODE_RANGE)
         return l->numeric && range_f64(l, v);
+    if (known_for_whole(l, v, &met))
+        return met;
     return leaf_as_text(l, &(struct yg_value){.type = YG_T_F64, .f64 = v});
 }
 
@@ -331,6 +369,7 @@ static yg_rc leaf_text(struct yg_leaf *l, const struct yg_node *n, struct yg_are
     if (n->kind == YG_NODE_GLOB)
         YG_TRY(yg_pattern_compile(l->text, true, false, false, arena, &l->exact, err));
     YG_TRY(yg_leaf_words(l, wild, arena, err));
+    leaf_number_text(l);
     if (n->kind == YG_NODE_TERM) {
         leaf_numbers(l, l->text);
         if (!is_bits_column(&n->field))

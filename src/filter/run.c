@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/hash.h"
 #include "base/panic.h"
 #include "filter/kernels.h"
 
@@ -164,6 +165,24 @@ static void run_i64(const struct leaf_run *x, const struct yg_vec *v) {
     add_hits(x, v, hits);
 }
 
+// Values repeat, and the text of one is dear: outcomes of the newest, 0 = not asked.
+#define F64_MEMO_SLOTS 512u
+struct f64_memo {
+    uint64_t bits[F64_MEMO_SLOTS];
+    uint8_t outcome[F64_MEMO_SLOTS];
+};
+
+static bool f64_memo_test(struct f64_memo *m, const struct yg_leaf *l, double v) {
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    uint32_t slot = (uint32_t)yg_hash_u64(bits) % F64_MEMO_SLOTS;
+    if (m->outcome[slot] == 0 || m->bits[slot] != bits) {
+        m->bits[slot] = bits;
+        m->outcome[slot] = yg_leaf_f64(l, v) ? 2 : 1;
+    }
+    return m->outcome[slot] == 2;
+}
+
 static void run_f64(const struct leaf_run *x, const struct yg_vec *v) {
     const struct yg_leaf *l = x->leaf;
     uint64_t hits[YG_REGISTER_WORDS];
@@ -174,10 +193,22 @@ static void run_f64(const struct leaf_run *x, const struct yg_vec *v) {
         yg_rows_f64(v->f64, x->b->row_count, lo, l->has_lo && l->lo_open, hi,
                     l->has_hi && l->hi_open, hits);
     } else {
-        EACH_WANTED_ROW(x->b, x->mask, v, x->out, yg_leaf_f64(l, v->f64[r]));
+        struct f64_memo memo;
+        memset(memo.outcome, 0, sizeof(memo.outcome));
+        EACH_WANTED_ROW(x->b, x->mask, v, x->out, f64_memo_test(&memo, l, v->f64[r]));
         return;
     }
     add_hits(x, v, hits);
+}
+
+static void run_bool(const struct leaf_run *x, const struct yg_vec *v) {
+    uint64_t is_false[YG_REGISTER_WORDS];
+    bool yes = yg_leaf_bool(x->leaf, true), no = yg_leaf_bool(x->leaf, false);
+    yg_rows_i64(v->i64, x->b->row_count, 0, 0, is_false);
+    for (uint32_t w = 0; w < YG_BITS_WORDS(x->b->row_count); w++) {
+        uint64_t hits = (yes ? ~is_false[w] : 0) | (no ? is_false[w] : 0);
+        x->out[w] |= hits & wanted(x->mask, v->present, x->out, w);
+    }
 }
 
 static void run_exists(const struct leaf_run *x, const struct yg_vec *v) {
@@ -211,7 +242,7 @@ static void run_vec(const struct leaf_run *x, const struct yg_vec *v) {
         break;
     case YG_T_BOOL:
         if (plain)
-            EACH_WANTED_ROW(x->b, x->mask, v, x->out, yg_leaf_bool(l, v->i64[r] != 0));
+            run_bool(x, v);
         break;
     case YG_T_ID:
         if (plain)
@@ -242,6 +273,8 @@ static yg_rc run_named_columns(struct leaf_run *x,
     for (uint32_t i = 0; x->b->ops->column_at(x->b, i, &name, &type); i++) {
         if (yg_str_eq(name, last) || !fits(x->leaf, name))
             continue;
+        if (x->leaf->no_number && (type == YG_T_I64 || type == YG_T_F64))
+            continue; // not decoded for nothing
         last = name;
         source.column = name;
         x->source_idx = YG_SOURCES_MAX + 1; // dictionaries tell columns apart
