@@ -479,7 +479,7 @@ yg_rc yg_mleaf(struct yg_mrunner *r, const struct yg_mnode *n, const struct yg_m
         return yg_fail(err, YG_EINPUT,
                        "histogram: is for heat maps, which this version does not draw");
     struct yg_metric_info info = {0};
-    bool known = yg_metric_info(r->store, n->metric, &info, NULL) == YG_OK;
+    bool known = yg_metric_brief(r->store, n->metric, &info, NULL) == YG_OK;
     struct leaf l = {.r = r,
                      .node = n,
                      .options = options,

@@ -124,7 +124,7 @@ static yg_str unit_of(const struct yg_mrunner *r, const struct yg_mnode *n, uint
     if (depth > YG_MQ_DEPTH_MAX)
         return (yg_str){0};
     if (n->kind == YG_MN_SERIES && n->aggr != YG_SPACE_COUNT &&
-        yg_metric_info(r->store, n->metric, &info, NULL) == YG_OK)
+        yg_metric_brief(r->store, n->metric, &info, NULL) == YG_OK)
         return info.unit;
     if (n->kind == YG_MN_NEGATE || (n->kind == YG_MN_CALL && n->fn->keeps_unit))
         return unit_of(r, n->args[0], depth + 1);

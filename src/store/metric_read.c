@@ -349,12 +349,16 @@ yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *sc
 
 // ------------------------------------------------------------ names and tags
 
+static struct yg_metric_info brief_of(const struct yg_mname *n) {
+    return (struct yg_metric_info){.name = n->name,
+                                   .type = n->type,
+                                   .interval_s = n->interval_s,
+                                   .unit = n->unit,
+                                   .series_count = n->len};
+}
+
 static struct yg_metric_info info_of(const struct yg_mreg *reg, const struct yg_mname *n) {
-    struct yg_metric_info info = {.name = n->name,
-                                  .type = n->type,
-                                  .interval_s = n->interval_s,
-                                  .unit = n->unit,
-                                  .series_count = n->len};
+    struct yg_metric_info info = brief_of(n);
     uint32_t last = 0;
     for (uint32_t i = 0; i < n->len; i++) {
         struct yg_mseries *s = yg_mreg_series(reg, n->series[i]);
@@ -391,16 +395,21 @@ void yg_mstore_names(struct yg_mstore *ms, int64_t since_s,
     yg_free(YG_MS_TAG, list);
 }
 
-yg_rc yg_mstore_info(struct yg_mstore *ms, yg_str name, struct yg_metric_info *ret_info,
+static yg_rc look_up(struct yg_mstore *ms, yg_str name, bool brief, struct yg_metric_info *ret_info,
                      struct yg_err *err) {
     pthread_rwlock_rdlock(&ms->reg.lock);
     const struct yg_mname *n = yg_mreg_name(&ms->reg, name);
     if (n != NULL)
-        *ret_info = info_of(&ms->reg, n);
+        *ret_info = brief ? brief_of(n) : info_of(&ms->reg, n);
     pthread_rwlock_unlock(&ms->reg.lock);
     if (n == NULL)
         return yg_fail(err, YG_ENOTFOUND, "metric %.*s was never seen", YG_STR_FMT(name));
     return YG_OK;
+}
+
+yg_rc yg_mstore_info(struct yg_mstore *ms, yg_str name, struct yg_metric_info *ret_info,
+                     struct yg_err *err) {
+    return look_up(ms, name, false, ret_info, err);
 }
 
 yg_rc yg_mstore_unit_set(struct yg_mstore *ms, yg_str name, yg_str unit, struct yg_err *err) {
@@ -457,6 +466,11 @@ void yg_metric_names(struct yg_store *store, int64_t since_s,
 yg_rc yg_metric_info(struct yg_store *store, yg_str name, struct yg_metric_info *ret_info,
                      struct yg_err *err) {
     return yg_mstore_info(yg_store_metrics(store), name, ret_info, err);
+}
+
+yg_rc yg_metric_brief(struct yg_store *store, yg_str name, struct yg_metric_info *ret_info,
+                      struct yg_err *err) {
+    return look_up(yg_store_metrics(store), name, true, ret_info, err);
 }
 
 yg_rc yg_metric_read(struct yg_store *store, yg_str name, const struct yg_node *scope,

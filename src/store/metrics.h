@@ -29,6 +29,9 @@ void yg_metric_names(struct yg_store *store, int64_t since_s,
 // ENOTFOUND when the metric was never seen. Strings borrowed: for the store's life.
 yg_rc yg_metric_info(struct yg_store *store, yg_str name, struct yg_metric_info *ret_info,
                      struct yg_err *err) YG_MUST_USE;
+// The same without last_s, which takes a look at every series.
+yg_rc yg_metric_brief(struct yg_store *store, yg_str name, struct yg_metric_info *ret_info,
+                      struct yg_err *err) YG_MUST_USE;
 // What a person says the unit is; holds until a sender says otherwise. Kept over restarts with the
 // next flush. ENOTFOUND when the metric was never seen.
 yg_rc yg_metric_unit_set(struct yg_store *store, yg_str name, yg_str unit,

@@ -184,6 +184,7 @@ yg_rc yg_mstore_open(const struct yg_mstore_options *options, struct yg_mstore *
     ms->dir = yg_strndup(YG_MS_TAG, options->dir, strlen(options->dir));
     ms->clock = options->clock ? options->clock : &yg_clock_system;
     ms->retention_ns = options->retention_ns;
+    ms->refused_by_name = YG_MAP(YG_MS_TAG, true);
     ms->fan_in[0] = 10; // ten minutes, then two hours, then a day
     ms->fan_in[1] = ms->fan_in[2] = 12;
     ms->damaged_counter = yg_counter_get(YG_COUNTER, "yagura.store.damaged", "track:metrics");
@@ -219,6 +220,8 @@ void yg_mstore_close(struct yg_mstore *ms) {
     yg_mblocks_unref(ms->blocks);
     yg_mlog_close(&ms->log);
     yg_mreg_fini(&ms->reg);
+    yg_map_fini(&ms->refused_by_name);
+    yg_free(YG_MS_TAG, ms->refused_counters);
     pthread_rwlock_destroy(&ms->state_lock);
     pthread_mutex_destroy(&ms->flush_lock);
     yg_free(YG_MS_TAG, ms->dir);
@@ -270,6 +273,15 @@ static void apply_point(struct yg_mstore *ms, const struct yg_points *points,
         atomic_store_explicit(&s->last_bucket, bucket, memory_order_relaxed);
 }
 
+static void count_refused(struct yg_mstore *ms, const struct yg_points *points,
+                          const uint32_t *ids) {
+    for (uint32_t i = 0; i < points->count; i++) {
+        uint32_t series = points->points[i].series;
+        if (series < points->series_count && ids[series] >= YG_MS_REFUSED_METRIC)
+            yg_mstore_note_refused(ms, points->series[series].name, ids[series], 1);
+    }
+}
+
 void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points) {
     YG_CHECK(ms, YG_MSTORE_MAGIC);
     uint64_t flushed = atomic_load_explicit(&ms->flushed_sequence, memory_order_acquire);
@@ -281,11 +293,18 @@ void yg_mstore_apply(struct yg_mstore *ms, const struct yg_points *points) {
     yg_mreg_resolve(&ms->reg, points->series, points->series_count, ids);
     if (ms->head->point_count == 0)
         ms->head->seq_lo = ms->last_applied + 1;
+    uint32_t refused = 0;
     for (uint32_t i = 0; i < points->count; i++) {
         const struct yg_point *p = &points->points[i];
-        if (p->series < points->series_count && ids[p->series] != YG_MS_NONE)
+        if (p->series >= points->series_count)
+            continue;
+        if (ids[p->series] < YG_MS_REFUSED_METRIC)
             apply_point(ms, points, p, ids[p->series], bounds);
+        else
+            refused++;
     }
+    if (refused > 0)
+        count_refused(ms, points, ids);
     if (points->sequence > ms->last_applied)
         ms->last_applied = points->sequence;
     ms->head->seq_hi = ms->last_applied;
@@ -438,6 +457,21 @@ static bool log_is_stale(struct yg_mstore *ms) {
     return ms->log.records / 2 > living + 1000;
 }
 
+void yg_mstore_drop_blocks(struct yg_mstore *ms, uint32_t before_bucket) {
+    for (uint32_t i = 0; i < ms->blocks->count;) {
+        struct yg_mblock *b = ms->blocks->blocks[i];
+        // The newest stays: its name tells up to which WAL sequence all is in files.
+        if (b->max_bucket >= before_bucket || i + 1 == ms->blocks->count) {
+            i++;
+            continue;
+        }
+        (void)yg_mblock_ref(b);
+        yg_mstore_replace_blocks(ms, i, 1, NULL, false);
+        (void)unlink(b->path);
+        yg_mblock_unref(b);
+    }
+}
+
 void yg_mstore_retain(struct yg_mstore *ms) {
     YG_CHECK(ms, YG_MSTORE_MAGIC);
     if (pthread_mutex_trylock(&ms->flush_lock) != 0)
@@ -451,18 +485,8 @@ void yg_mstore_retain(struct yg_mstore *ms) {
     int64_t cutoff = retention_cutoff(ms);
     if (cutoff > UINT32_MAX)
         cutoff = 0;
-    for (uint32_t i = 0; i < ms->blocks->count;) {
-        struct yg_mblock *b = ms->blocks->blocks[i];
-        // The newest stays: its name tells up to which WAL sequence all is in files.
-        if (cutoff <= 0 || b->max_bucket >= (uint32_t)cutoff || i + 1 == ms->blocks->count) {
-            i++;
-            continue;
-        }
-        (void)yg_mblock_ref(b);
-        yg_mstore_replace_blocks(ms, i, 1, NULL, false);
-        (void)unlink(b->path);
-        yg_mblock_unref(b);
-    }
+    if (cutoff > 0)
+        yg_mstore_drop_blocks(ms, (uint32_t)cutoff);
     pthread_rwlock_wrlock(&ms->state_lock); // not between a batch's look-up and its points
     if (cutoff > 0)
         yg_mreg_expire(&ms->reg, (uint32_t)cutoff);

@@ -40,6 +40,17 @@ uint64_t yg_mstore_file_bytes(const struct yg_mstore *ms);
 uint32_t yg_mstore_series_count(const struct yg_mstore *ms);
 // Drops what is older than the retention, at most once a minute; does nothing while a flush runs.
 void yg_mstore_retain(struct yg_mstore *ms);
+// For want of room: the day (since 1970) of the newest point of the block that would go first;
+// false when none can. Then what is wholly before a day goes as by retention; waits for a flush.
+bool yg_mstore_oldest_day(struct yg_mstore *ms, int32_t *ret_day);
+void yg_mstore_drop_before(struct yg_mstore *ms, int32_t day);
+// Reads every byte of the files of a directory that no engine has open; fault is told file name and
+// error ("metric block …, chunk at byte N: …"). Changes nothing.
+yg_rc yg_mstore_verify(const char *dir,
+                       void (*fault)(void *ctx, const char *file, const char *what), void *ctx,
+                       uint64_t *ret_faults, struct yg_err *err) YG_MUST_USE;
+// Lines of "key value" about a block file.
+yg_rc yg_mstore_describe(const char *path, struct yg_buf *out, struct yg_err *err) YG_MUST_USE;
 // What store/metrics.h offers, on the engine itself.
 yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope,
                      const struct yg_metric_read_options *options,

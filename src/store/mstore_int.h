@@ -20,6 +20,8 @@
 
 #define YG_MS_TAG YG_MEM_METRICS
 #define YG_MS_NONE UINT32_MAX
+#define YG_MS_REFUSED UINT32_MAX              // in the place of a series id: too many in all
+#define YG_MS_REFUSED_METRIC (UINT32_MAX - 1) // too many of the metric
 #define YG_MS_SERIES_MAX 1000000u
 #define YG_MS_SERIES_PER_METRIC_MAX 200000u
 #define YG_MS_LIVE_FACTOR 4u // living series may be so many times the active ones
@@ -163,8 +165,8 @@ struct yg_mreg {
 
 void yg_mreg_init(struct yg_mreg *r, uint32_t series_max, uint32_t series_per_metric_max);
 void yg_mreg_fini(struct yg_mreg *r);
-// Series of a point batch → id, made when new; YG_MS_NONE when a limit refuses it. Takes the lock
-// itself.
+// Series of a point batch → id, made when new; YG_MS_REFUSED… when a limit refuses it. Takes the
+// lock itself.
 void yg_mreg_resolve(struct yg_mreg *r, const struct yg_point_series *series, uint32_t count,
                      uint32_t *ret_ids);
 // False when the metric was never seen. Takes the lock itself.
@@ -426,12 +428,19 @@ struct yg_mstore {
     _Atomic bool closing;
     struct yg_event merge_idle; // reset while a merge runs or waits for a worker
     struct yg_counter *damaged_counter, *refused_value, *refused_time;
+    struct yg_map refused_by_name; // → place in refused_counters; under state_lock
+    struct yg_counter **refused_counters;
+    uint32_t refused_names;
 };
 void yg_mstore_note_damage(struct yg_mstore *ms, const struct yg_err *err);
 // Replaces `drop` blocks from `at` on by `block` (NULL: by nothing). Takes the block. Under
 // flush_lock.
 void yg_mstore_replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
                               struct yg_mblock *take_block, bool frozen_is_written);
+// Counts and tells points of a series that a limit refused. Under state_lock (mstore_refused.c).
+void yg_mstore_note_refused(struct yg_mstore *ms, yg_str name, uint32_t reason, uint32_t points);
+// Drops blocks whose newest point is older, but never the newest block. Under flush_lock.
+void yg_mstore_drop_blocks(struct yg_mstore *ms, uint32_t before_bucket);
 void yg_mstore_note_head_bytes(struct yg_mstore *ms); // under state_lock
 // Under flush_lock: true when there is something to merge and nobody at it; the caller then calls
 // yg_mstore_start_merge without the lock (mstore_merge.c).

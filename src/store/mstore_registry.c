@@ -278,14 +278,12 @@ static uint32_t make_point_series(struct yg_mreg *r, const struct yg_point_serie
         return id;
     if (r->series_active >= r->series_max || r->series_live / YG_MS_LIVE_FACTOR >= r->series_max ||
         r->series_len >= YG_MS_SERIES_ID_MAX || r->name_len >= YG_MS_NAME_ID_MAX) {
-        yg_counter_add(r->refused_total, 1);
-        return YG_MS_NONE;
+        return YG_MS_REFUSED;
     }
     struct yg_mname *n = yg_mreg_name(r, ps->name);
     if (n != NULL && (n->active >= r->series_per_metric_max ||
                       n->len / YG_MS_LIVE_FACTOR >= r->series_per_metric_max)) {
-        yg_counter_add(r->refused_metric, 1);
-        return YG_MS_NONE;
+        return YG_MS_REFUSED_METRIC;
     }
     if (n == NULL) {
         n = make_name(r, r->name_len, ps->name);
