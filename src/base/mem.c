@@ -14,6 +14,7 @@
 struct account {
     _Alignas(64) _Atomic int64_t used;
     _Atomic int64_t limit;
+    _Atomic int32_t exempt;
 };
 static struct account accounts[YG_MEM_TAG_COUNT];
 
@@ -94,7 +95,7 @@ static bool has_room(enum yg_mem_tag tag, size_t bytes) {
     if (bytes > PTRDIFF_MAX || injected_failure())
         return false;
     int64_t limit = atomic_load_explicit(&accounts[tag].limit, memory_order_relaxed);
-    if (limit == 0)
+    if (limit == 0 || atomic_load_explicit(&accounts[tag].exempt, memory_order_relaxed) > 0)
         return true;
     int64_t used = atomic_load_explicit(&accounts[tag].used, memory_order_relaxed);
     return used <= limit && (int64_t)bytes <= limit - used;
@@ -154,6 +155,10 @@ bool yg_mem_charge(enum yg_mem_tag tag, int64_t bytes) {
 
 void yg_mem_limit_set(enum yg_mem_tag tag, int64_t limit_bytes) {
     atomic_store_explicit(&accounts[tag].limit, limit_bytes, memory_order_relaxed);
+}
+
+void yg_mem_exempt(enum yg_mem_tag tag, bool on) {
+    atomic_fetch_add_explicit(&accounts[tag].exempt, on ? 1 : -1, memory_order_relaxed);
 }
 
 int64_t yg_mem_limit(enum yg_mem_tag tag) {

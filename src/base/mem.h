@@ -43,6 +43,9 @@ bool yg_mem_charge(enum yg_mem_tag tag, int64_t bytes);
 void yg_mem_limit_set(enum yg_mem_tag tag,
                       int64_t limit_bytes); // 0 = no limit; before threads start
 int64_t yg_mem_limit(enum yg_mem_tag tag);
+// While a caller is exempt the room's limit holds for nobody: for work that frees what fills the
+// room and failed for want of memory. on = false ends it. Counted.
+void yg_mem_exempt(enum yg_mem_tag tag, bool on);
 int64_t yg_mem_used(enum yg_mem_tag tag);
 bool yg_mem_over(enum yg_mem_tag tag); // used > limit: new work is to be refused
 const char *yg_mem_tag_name(enum yg_mem_tag tag);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metric bodies in JSON: /api/v1/series, /api/v2/series, /api/v1/distribution_points.
 //
-// Members of a series come in any order, and "points" may stand before "type". The reader is a
-// small value, so a copy of it is kept at the points and walked when the series is known.
-// Source: DataDog/datadogpy datadog/api/metrics.py; DataDog/datadog-api-client-python (v2 series);
+// Members of a series come in any order, and "points" may stand before "type". Plain points are
+// read where they stand and wait until the series is known. Of a long list, and of distributions,
+// the reader itself waits: it is a small value, so a copy of it is kept and walked then. Source:
+// DataDog/datadogpy datadog/api/metrics.py; DataDog/datadog-api-client-python (v2 series);
 // DataDog/serverless-components crates/dogstatsd/src/datadog.rs (the extension's type numbers)
 #include "intake/series.h"
 
@@ -13,6 +14,13 @@
 
 enum shape { SHAPE_V1, SHAPE_V2, SHAPE_DISTRIBUTION };
 
+#define WAITING_MAX 64u
+
+struct waiting {
+    int64_t ts_s;
+    double value;
+};
+
 struct item {
     struct yg_series_head head;
     yg_str type_text;
@@ -20,13 +28,16 @@ struct item {
     bool type_known;
     bool extension; // this sender numbers types differently
     bool has_points;
-    struct yg_json points; // stands behind the array's BEGIN
+    bool points_read;      // all of them wait in the reader
+    struct yg_json points; // else: stands behind the array's BEGIN
 };
 
 struct reader {
     struct yg_series_sink sink;
     enum shape shape;
     struct yg_json j;
+    struct waiting waiting[WAITING_MAX];
+    uint32_t waiting_count;
 };
 
 // ------------------------------------------------------------ members
@@ -100,15 +111,16 @@ static yg_rc read_type(struct reader *r, struct item *item, const struct yg_json
     return YG_OK;
 }
 
+static yg_rc read_point_list(struct reader *r, struct item *item, const struct yg_json_token *t,
+                             struct yg_err *err);
+
 static yg_rc read_member(struct reader *r, struct item *item, yg_str key,
                          const struct yg_json_token *t, struct yg_err *err) {
     bool text = t->kind == YG_JSON_STRING;
     if (yg_str_eq_c(key, "metric") && text) {
         item->head.name = t->str;
     } else if (yg_str_eq_c(key, "points") && t->kind == YG_JSON_ARRAY_BEGIN) {
-        item->has_points = true;
-        item->points = r->j;
-        return yg_json_skip(&r->j, t, err);
+        return read_point_list(r, item, t, err);
     } else if (yg_str_eq_c(key, "tags")) {
         return read_tags(r, item, t, err);
     } else if (yg_str_eq_c(key, "type")) {
@@ -217,31 +229,64 @@ static yg_rc read_pair(struct reader *r, struct yg_json *j, struct item *item, s
     }
 }
 
-// {"timestamp":…,"value":…}; the BEGIN was read.
-static yg_rc read_point(struct reader *r, struct yg_json *j, struct item *item,
-                        struct yg_err *err) {
+// {"timestamp":…,"value":…}; the BEGIN was read. A point without a value has none: NaN, time 0.
+static yg_rc read_point(struct yg_json *j, struct waiting *ret_point, struct yg_err *err) {
     struct yg_json_token ts = {.kind = YG_JSON_NULL};
     struct yg_json_token value = {.kind = YG_JSON_NULL};
     for (;;) {
         struct yg_json_token t;
+        bool is_ts = yg_json_try_key(j, YG_STR("timestamp"));
+        bool is_value = !is_ts && yg_json_try_key(j, YG_STR("value"));
+        if (!is_ts && !is_value) {
+            YG_TRY(yg_json_next(j, &t, err));
+            if (t.kind == YG_JSON_OBJECT_END)
+                break;
+            is_ts = yg_str_eq_c(t.str, "timestamp");
+            is_value = yg_str_eq_c(t.str, "value");
+        }
         YG_TRY(yg_json_next(j, &t, err));
-        if (t.kind == YG_JSON_OBJECT_END)
-            break;
-        yg_str key = t.str;
-        YG_TRY(yg_json_next(j, &t, err));
-        if (yg_str_eq_c(key, "timestamp") && number(&t))
+        if (is_ts && number(&t))
             ts = t;
-        else if (yg_str_eq_c(key, "value") && number(&t))
+        else if (is_value && number(&t))
             value = t;
         else
             YG_TRY(yg_json_skip(j, &t, err));
     }
-    if (!number(&value))
-        return no_value(r, item, err);
-    return yg_series_value(&r->sink, &item->head, seconds(&ts), value.f64, err);
+    *ret_point =
+        number(&value) ? (struct waiting){seconds(&ts), value.f64} : (struct waiting){0, NAN};
+    return YG_OK;
+}
+
+// Reads the list now where it is short and plain: objects of a number each, as the v2 intake has
+// them. Everything else is only skipped here and read when the series is known.
+static yg_rc read_point_list(struct reader *r, struct item *item, const struct yg_json_token *t,
+                             struct yg_err *err) {
+    item->has_points = true;
+    item->points_read = false;
+    item->points = r->j;
+    r->waiting_count = 0;
+    while (r->shape == SHAPE_V2 && r->waiting_count < WAITING_MAX) {
+        struct yg_json_token p;
+        YG_TRY(yg_json_next(&r->j, &p, err));
+        if (p.kind == YG_JSON_ARRAY_END) {
+            item->points_read = true;
+            return YG_OK;
+        }
+        if (p.kind != YG_JSON_OBJECT_BEGIN)
+            break;
+        YG_TRY(read_point(&r->j, &r->waiting[r->waiting_count], err));
+        r->waiting_count++;
+    }
+    r->j = item->points;
+    return yg_json_skip(&r->j, t, err);
 }
 
 static yg_rc read_points(struct reader *r, struct item *item, struct yg_err *err) {
+    for (uint32_t i = 0; item->points_read && i < r->waiting_count; i++)
+        YG_TRY(
+            yg_series_value(&r->sink, &item->head, r->waiting[i].ts_s, r->waiting[i].value, err));
+    if (item->points_read)
+        return YG_OK;
     struct yg_json j = item->points;
     for (;;) {
         struct yg_json_token t;
@@ -251,7 +296,9 @@ static yg_rc read_points(struct reader *r, struct item *item, struct yg_err *err
         if (t.kind == YG_JSON_ARRAY_BEGIN) {
             YG_TRY(read_pair(r, &j, item, err));
         } else if (t.kind == YG_JSON_OBJECT_BEGIN) {
-            YG_TRY(read_point(r, &j, item, err));
+            struct waiting p;
+            YG_TRY(read_point(&j, &p, err));
+            YG_TRY(yg_series_value(&r->sink, &item->head, p.ts_s, p.value, err));
         } else {
             YG_TRY(yg_json_skip(&j, &t, err));
             YG_TRY(no_value(r, item, err));

@@ -18,6 +18,7 @@
 #define SMALL_BYTES (4u << 20)
 #define SMALL_FACTOR 10
 #define WAL_FACTOR 2 // a log that grew by so many flushes is long to replay
+#define GROUP_BYTES_MIN (1u << 20)
 #define RETRY_NS (INT64_C(5) * YG_NS_PER_S)
 
 struct cut_job {
@@ -374,10 +375,7 @@ static void flush_fini(struct flush *f, bool published) {
     yg_free(YG_MEM_STORE, f->versions);
 }
 
-yg_rc yg_store_flush(struct yg_store *store, struct yg_err *err) {
-    struct yg_err own = {0};
-    err = err ? err : &own;
-    pthread_mutex_lock(&store->flush_lock);
+static yg_rc flush_once(struct yg_store *store, struct yg_err *err) {
     struct flush f = {.store = store};
     int64_t oldest = atomic_load(&store->oldest_memory_mono_ns);
     yg_rc rc = flush_steps(&f, err);
@@ -386,6 +384,24 @@ yg_rc yg_store_flush(struct yg_store *store, struct yg_err *err) {
         (void)atomic_compare_exchange_strong(&store->oldest_memory_mono_ns, &none, oldest);
     }
     flush_fini(&f, rc == YG_OK);
+    return rc;
+}
+
+// Only a flush frees a room that is full of rows. So where it found too little memory it is tried
+// again with smaller groups, and the room's limit does not hold for it.
+yg_rc yg_store_flush(struct yg_store *store, struct yg_err *err) {
+    struct yg_err own = {0};
+    err = err ? err : &own;
+    pthread_mutex_lock(&store->flush_lock);
+    yg_rc rc = flush_once(store, err);
+    if (rc == YG_ENOMEM) {
+        if (store->flush_group_bytes > GROUP_BYTES_MIN)
+            store->flush_group_bytes /= 2;
+        *err = (struct yg_err){0};
+        yg_mem_exempt(YG_MEM_STORE, true);
+        rc = flush_once(store, err);
+        yg_mem_exempt(YG_MEM_STORE, false);
+    }
     pthread_mutex_unlock(&store->flush_lock);
     return rc == YG_OK ? rc : yg_err_wrap(err, "writing memory to files");
 }
@@ -399,8 +415,6 @@ void yg_store_flush_waiting(struct yg_store *store) {
     if (yg_store_flush(store, &err) != YG_OK) {
         store->flush_failed_mono_ns = yg_mono_ns(store->o.clock);
         atomic_store(&store->flush_failed, true);
-        if (err.rc == YG_ENOMEM) // smaller files next time
-            store->flush_group_bytes /= 2;
         yg_log(YG_LOG_WARN, "store", "flush failed; tried again soon", YG_KV_C("why", err.text));
     } else {
         store->flush_failed_mono_ns = 0;

@@ -93,7 +93,7 @@ static uint32_t *own_rows(const struct yg_shared_batch *shared, uint32_t shard,
 static void seal_if_large(struct yg_shard *sh, enum yg_track track) {
     struct yg_builder *b = &sh->builders[track];
     struct yg_err err = {0};
-    if (b->row_count < YG_SEAL_ROWS && b->bytes < YG_SEAL_BYTES)
+    if (b->row_count < YG_SEAL_ROWS && b->bytes < sh->store->seal_bytes)
         return;
     if (yg_shard_seal(sh, track, false, &err) != YG_OK)
         yg_log(YG_LOG_DEBUG, "store", "seal put off", YG_KV_C("why", err.text));
@@ -186,10 +186,10 @@ static void push_tail(struct yg_shard *sh, enum yg_track track, struct yg_segmen
     tails[sh->tail_count[track]++] = take_seg;
 }
 
-static yg_rc seal_builder(struct yg_shard *sh, enum yg_track track, struct yg_err *err) {
+static yg_rc seal_builder(struct yg_shard *sh, enum yg_track track, uint32_t joined,
+                          struct yg_err *err) {
     struct yg_store *store = sh->store;
     struct yg_builder *b = &sh->builders[track];
-    uint32_t joined = joined_tails(sh, track);
     struct yg_segment **tails = &sh->tails[track][sh->tail_count[track] - joined];
     struct yg_columns *cs = yg_columns_create(track, YG_MEM_STORE, (size_t)2 << 30);
     if (cs == NULL)
@@ -219,8 +219,18 @@ static yg_rc seal_builder(struct yg_shard *sh, enum yg_track track, struct yg_er
 }
 
 yg_rc yg_shard_seal(struct yg_shard *sh, enum yg_track track, bool final, struct yg_err *err) {
-    if (sh->builders[track].count > 0)
-        YG_TRY(seal_builder(sh, track, err));
+    struct yg_builder *b = &sh->builders[track];
+    if (b->count > 0) {
+        uint32_t joined = b->bytes < sh->store->seal_bytes ? joined_tails(sh, track) : 0;
+        yg_rc rc = seal_builder(sh, track, joined, err);
+        if (rc == YG_ENOMEM) { // a seal is what frees the room that it has not got
+            yg_mem_exempt(YG_MEM_STORE, true);
+            rc = seal_builder(sh, track, 0, err);
+            yg_mem_exempt(YG_MEM_STORE, false);
+        }
+        if (rc != YG_OK)
+            return rc;
+    }
     if (final)
         drop_tails(sh, track);
     return YG_OK;

@@ -261,6 +261,8 @@ static void defaults(struct yg_store *store, const struct yg_store_options *opti
     uint64_t room = (uint64_t)yg_mem_limit(YG_MEM_STORE);
     if (room > 0 && o->flush_bytes > room / 4)
         o->flush_bytes = room / 4;
+    // A seal takes about twice its input beside it, on every shard at once.
+    store->seal_bytes = o->flush_bytes / 8 < YG_SEAL_BYTES ? o->flush_bytes / 8 : YG_SEAL_BYTES;
     store->flush_group_bytes = o->flush_bytes / 3; // joining takes about three times its input
     o->trace_idle_ms = o->trace_idle_ms ? o->trace_idle_ms : 60000;
     o->disk_reserve_ratio = o->disk_reserve_ratio > 0 ? o->disk_reserve_ratio : 0.02;

@@ -169,6 +169,7 @@ struct yg_store {
     struct yg_store_index indexes[YG_STORE_INDEXES_MAX]; // under lists_lock; 0 is main
     char checkpoint[64];                                 // name of the file of open traces, or ""
     int64_t flush_failed_mono_ns;
+    uint64_t seal_bytes;        // a builder that holds so much is sealed
     uint64_t flush_group_bytes; // memory segments joined into one file; halved when memory ran out
     uint64_t flushed;           // everything up to this number is in files
 

@@ -67,6 +67,7 @@ struct yg_traces {
     uint32_t *slots;     // hash → index + 1
     uint32_t slot_cap;
     uint32_t oldest, newest;
+    int64_t now_mono_ns; // when the spans that are being added came; set before yg_traces_open
     uint64_t bytes;
     // texts
     struct yg_map pool_index; // text → id + 1

@@ -130,6 +130,7 @@ static yg_rc get_trace(struct yg_traces *t, struct yg_cursor *c, yg_id128 id, st
     bool is_new;
     uint32_t flags;
     uint64_t start, end, face_start;
+    t->now_mono_ns = yg_mono_ns(t->shard->store->o.clock);
     uint32_t idx = yg_traces_open(t, id, &is_new);
     struct yg_open_trace *o = &t->open[idx];
     YG_TRY(get_u32v(c, &flags, err));

@@ -155,10 +155,17 @@ static void table_grow(struct yg_traces *t) {
 }
 
 uint32_t yg_traces_open(struct yg_traces *t, yg_id128 id, bool *ret_new) {
+    // Most spans follow one of their own trace.
+    uint32_t last = t->newest;
+    if (last != YG_TRACE_NONE && t->open[last].id.lo == id.lo && t->open[last].id.hi == id.hi) {
+        *ret_new = false;
+        t->open[last].seen_mono_ns = t->now_mono_ns;
+        return last;
+    }
     if (t->count >= t->slot_cap / 2)
         slots_grow(t);
     uint32_t *slot = slot_of(t, id);
-    int64_t now = yg_mono_ns(t->shard->store->o.clock);
+    int64_t now = t->now_mono_ns;
     *ret_new = *slot == 0;
     if (*slot) {
         uint32_t idx = *slot - 1;
@@ -381,6 +388,7 @@ void yg_traces_apply(struct yg_traces *t, const struct yg_columns_part *part) {
     }
     if (t->pool_bytes > POOL_BYTES_MAX)
         renew_pool(t);
+    t->now_mono_ns = yg_mono_ns(t->shard->store->o.clock);
     for (uint32_t k = 0; w[W_TRACE].c && k < w[W_TRACE].c->count; k++) {
         uint32_t row = w[W_TRACE].c->rows[k];
         if (part->remap == NULL || part->remap[row] != YG_COLUMN_NONE)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recovery with little memory: a log of many small frames, far more than the room may hold at once,
-// is read to its end.
+// Little memory: a log of many small frames, far more than the room may hold at once, is read to
+// its end; a room full of rows empties itself, whatever its limit leaves for sealing and writing
+// files.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@
 #include "store/store.h"
 
 #define BATCHES 4000u
-#define INTAKE_LIMIT_BYTES (INT64_C(8) << 20) // every frame takes at least 4 KiB once decoded
+#define INTAKE_LIMIT_BYTES (INT64_C(8) << 20)
+#define STORE_LIMIT_BYTES (INT64_C(16) << 20) // every frame takes at least 4 KiB once decoded
 
 static atomic_uint acknowledged;
 
@@ -86,6 +88,7 @@ static void small_frames_are_read_with_little_memory(void **state) {
     assert_int_equal(WEXITSTATUS(status), 0);
 
     yg_mem_limit_set(YG_MEM_INTAKE, INTAKE_LIMIT_BYTES);
+    yg_mem_limit_set(YG_MEM_STORE, STORE_LIMIT_BYTES);
     struct yg_pool *pool = yg_pool_create(NULL);
     struct yg_store_options o = {.dir = dir, .clock = &yg_clock_system, .pool = pool};
     struct yg_store *store;
@@ -98,12 +101,67 @@ static void small_frames_are_read_with_little_memory(void **state) {
     yg_store_close(store);
     yg_pool_destroy(pool);
     yg_mem_limit_set(YG_MEM_INTAKE, 0);
+    yg_mem_limit_set(YG_MEM_STORE, 0);
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+static struct yg_batch *some_rows(uint32_t rows, uint32_t nth) {
+    struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, 64u << 20);
+    struct yg_err err = {0};
+    assert_non_null(b);
+    for (uint32_t i = 0; i < rows; i++) {
+        uint32_t row;
+        char name[24];
+        assert_int_equal(yg_batch_row(b, &row, &err), YG_OK);
+        assert_int_equal(
+            yg_batch_set_i64(b, YG_STR(YG_COL_TIME), INT64_C(1795545000000000000) + i, &err),
+            YG_OK);
+        for (uint32_t c = 0; c < 12; c++) {
+            (void)snprintf(name, sizeof(name), "@attribute.%u", c);
+            yg_str value = yg_arena_printf(b->arena, "value %u of batch %u", c < 6 ? c : i, nth);
+            assert_int_equal(yg_batch_set_str(b, yg_str_c(name), value, &err), YG_OK);
+        }
+    }
+    return b;
+}
+
+// One batch of many rows takes more to seal than the room has left beside it.
+static void a_full_room_empties_itself(void **state) {
+    (void)state;
+    char dir[] = "/tmp/yagura-full-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    yg_mem_limit_set(YG_MEM_STORE, STORE_LIMIT_BYTES);
+    struct yg_pool *pool = yg_pool_create(NULL);
+    struct yg_store_options o = {
+        .dir = dir, .clock = &yg_clock_system, .pool = pool, .wal_sync = YG_WAL_SYNC_NONE};
+    struct yg_store *store;
+    struct yg_err err = {0};
+    assert_int_equal(yg_store_open(&o, &store, &err), YG_OK);
+    uint64_t sent = 0;
+    uint32_t busy = 0;
+    for (uint32_t i = 0; i < 24; i++) {
+        uint32_t rows = i % 3 == 0 ? 30000 : 2000;
+        while (yg_store_append(store, some_rows(rows, i), NULL, NULL, &err) != YG_OK) {
+            assert_int_equal(err.rc, YG_EBUSY);
+            busy++;
+            usleep(20000);
+        }
+        sent += rows;
+    }
+    assert_true(busy > 0); // else the room was never full and this shows nothing
+    assert_true(rows_of(store) == sent);
+    yg_store_close(store);
+    yg_pool_destroy(pool);
+    yg_mem_limit_set(YG_MEM_STORE, 0);
     char command[128];
     snprintf(command, sizeof(command), "rm -rf %s", dir);
     assert_int_equal(system(command), 0);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(small_frames_are_read_with_little_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(small_frames_are_read_with_little_memory),
+                                       cmocka_unit_test(a_full_room_empties_itself)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
