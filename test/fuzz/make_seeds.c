@@ -192,6 +192,7 @@ int main(int argc, char **argv) {
     make_wal();
     seed_packed();
     seed_mblock();
+    seed_chunk();
     DIR *d = opendir(argv[2]);
     if (d == NULL)
         return 1;

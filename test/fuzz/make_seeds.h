@@ -12,5 +12,6 @@ void seed_file(const char *target, const char *name, yg_str content);
 void seed_variant(const char *target, const char *name, char variant, yg_str content);
 void seed_packed(void); // bodies in every content encoding
 void seed_mblock(void); // a metric block file
+void seed_chunk(void);  // values of a chunk in every encoding
 
 #endif
