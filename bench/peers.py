@@ -154,7 +154,7 @@ class Bench:
             classes = q.metric_queries(w)
         if self.args.only:
             classes = [c for c in classes if any(word in c.name for word in self.args.only)]
-        rows = {c.name: {"kind": kind, "class": c.name, "goal": c.goal, "limit_ms": c.limit_ms, "unchecked": c.unchecked, "servers": {}}
+        rows = {c.name: {"kind": kind, "class": c.name, "goal": c.goal, "unchecked": c.unchecked, "servers": {}}
                 for c in classes}
         for server in self.servers(kind):
             if not server.folder.exists():

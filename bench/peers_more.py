@@ -14,6 +14,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import peers_queries as q
@@ -56,16 +57,48 @@ def start_load(bench, server, kind, *options):
                              *map(str, options)], stdout=subprocess.PIPE, text=True)
 
 
+class Written(threading.Thread):
+    """Adds up the files that appear under a data directory: every file counts once, with its largest size.
+
+    Looks often enough for files that live for a second; what is written and replaced faster is not seen."""
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        self.folder, self.sizes, self.over = str(folder), {}, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.over.wait(0.2):
+            for part in ("wal", "segments"):
+                for at, _, names in os.walk(os.path.join(self.folder, part)):
+                    for name in names:
+                        path = os.path.join(at, name)
+                        try:
+                            size = os.lstat(path).st_size
+                        except OSError:
+                            continue
+                        self.sizes[path] = max(size, self.sizes.get(path, 0))
+
+    def total(self, part):
+        start = os.path.join(self.folder, part) + os.sep
+        return sum(size for path, size in list(self.sizes.items()) if path.startswith(start))
+
+
 # ---------------------------------------------------------------- scale
 def scale(bench):
-    table = {}
+    table, costs = {}, {}
     for rows in bench.args.scale:
         bench.args.rows = rows
         server = fresh(bench, f"scale-{rows}")
         try:
+            written, before = Written(server.folder), server.cpu_s()
             sent = server.load("logs", [*bench.rows_options("logs"), "--batch", 2000])
-            quiet(server)
-            log(f"  scale: {sent['rows']} logs, peak {server.peak_mib():.0f} MiB")
+            quiet(server, 10, 300)
+            written.over.set()
+            n, stored = sent["rows"], server.disk_bytes()
+            costs[rows] = {"cpu_s_per_million": (server.cpu_s() - before) / n * 1e6, "bytes_per_row": stored / n, "peak_mib": server.peak_mib(),
+                           "log_bytes_per_row": written.total("wal") / n, "file_writes": written.total("segments") / stored}
+            log(f"  scale: {n} logs: {costs[rows]}")
             w = bench.window("logs")
             server.forget = True
             for c in q.log_queries(w):
@@ -80,7 +113,10 @@ def scale(bench):
     for name in NEEDLES + SELECTIVE + WHOLE:
         cells = (f"{table[name][n]['cpu_ms']:.2f} ({table[name][n]['wall_ms']:.2f})" for n in sizes)
         print(f"{name:40}" + "".join(f"{c:>20}" for c in cells))
-    return table
+    for key, title in (("cpu_s_per_million", "CPU s per million rows in"), ("bytes_per_row", "bytes a row"), ("peak_mib", "peak MiB"),
+                       ("log_bytes_per_row", "bytes a row in the log"), ("file_writes", "writes of a row after the log (goal 3)")):
+        print(f"{title:40}" + "".join(f"{costs[n][key]:>20.2f}" for n in sizes))
+    return {"queries": table, "costs": costs}
 
 
 # ---------------------------------------------------------------- mixed
