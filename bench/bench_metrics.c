@@ -100,6 +100,10 @@ static void load(struct yg_mstore *ms, uint32_t series, uint32_t minutes) {
     double points = (double)series * minutes * STEPS_A_FLUSH;
     printf("%.1f M points: apply %.3f, flush and merges %.3f CPU s a million\n", points / 1e6,
            apply / points * 1e6, flush / points * 1e6);
+    struct rusage u;
+    (void)getrusage(RUSAGE_SELF, &u);
+    printf("peak %.0f bytes a series (whole process, the generator's 16 too)\n",
+           (double)u.ru_maxrss * 1024 / series);
 }
 
 static void print_files(const struct yg_mstore *ms) {
@@ -190,8 +194,10 @@ int main(int argc, char **argv) {
     uint32_t minutes = (uint32_t)(strtod(argv[3], NULL) * 60);
     (void)mkdir(argv[1], 0700);
     bench_clock.fake_ns = START_S * YG_NS_PER_S;
-    const struct yg_mstore_options o = {
-        .dir = argv[1], .clock = &bench_clock, .series_max = 2 * series + 1000};
+    const struct yg_mstore_options o = {.dir = argv[1],
+                                        .clock = &bench_clock,
+                                        .series_max = 2 * series + 1000,
+                                        .series_per_metric_max = 2 * series + 1000};
     struct yg_mstore *ms;
     struct yg_err err = {0};
     must(yg_mstore_open(&o, &ms, &err), &err);

@@ -44,13 +44,6 @@ void yg_mstore_retain(struct yg_mstore *ms);
 // false when none can. Then what is wholly before a day goes as by retention; waits for a flush.
 bool yg_mstore_oldest_day(struct yg_mstore *ms, int32_t *ret_day);
 void yg_mstore_drop_before(struct yg_mstore *ms, int32_t day);
-// Reads every byte of the files of a directory that no engine has open; fault is told file name and
-// error ("metric block …, chunk at byte N: …"). Changes nothing.
-yg_rc yg_mstore_verify(const char *dir,
-                       void (*fault)(void *ctx, const char *file, const char *what), void *ctx,
-                       uint64_t *ret_faults, struct yg_err *err) YG_MUST_USE;
-// Lines of "key value" about a block file.
-yg_rc yg_mstore_describe(const char *path, struct yg_buf *out, struct yg_err *err) YG_MUST_USE;
 // What store/metrics.h offers, on the engine itself.
 yg_rc yg_mstore_read(struct yg_mstore *ms, yg_str name, const struct yg_node *scope,
                      const struct yg_metric_read_options *options,

@@ -128,7 +128,10 @@ struct yg_mname {
 };
 
 struct yg_posting {
-    uint32_t *tagsets; // ascending
+    union {
+        uint32_t *many; // ascending
+        uint32_t one;   // cap 0: most tags that tell series apart are in one tag set
+    };
     uint32_t len, cap;
 };
 

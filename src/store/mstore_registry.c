@@ -162,6 +162,28 @@ static uint32_t find_point_series(const struct yg_mreg *r, const struct yg_point
 
 // ------------------------------------------------------------ making
 
+static const uint32_t *posting_items(const struct yg_posting *p) {
+    return p->cap > 0 ? p->many : &p->one;
+}
+
+static void posting_add(struct yg_posting *p, uint32_t id) {
+    if (p->len > 0 && posting_items(p)[p->len - 1] == id)
+        return;
+    if (p->len == 0) {
+        p->one = id;
+        p->len = 1;
+        return;
+    }
+    if (p->len == 1 && p->cap == 0) {
+        uint32_t one = p->one;
+        p->cap = 4;
+        p->many = yg_alloc(YG_MS_TAG, p->cap * sizeof(*p->many));
+        p->many[0] = one;
+    }
+    YG_GROW(YG_MS_TAG, p->many, p->len, p->cap);
+    p->many[p->len++] = id;
+}
+
 static uint32_t intern_tagset(struct yg_mreg *r, yg_str tags) {
     uint32_t hash = (uint32_t)yg_hash_str(tags);
     uint32_t id = find_tagset(r, tags, hash);
@@ -185,11 +207,7 @@ static uint32_t intern_tagset(struct yg_mreg *r, yg_str tags) {
             r->postings[r->posting_len] = (struct yg_posting){0};
             *at = r->posting_len++;
         }
-        struct yg_posting *p = &r->postings[*at];
-        if (p->len > 0 && p->tagsets[p->len - 1] == id)
-            continue;
-        YG_GROW(YG_MS_TAG, p->tagsets, p->len, p->cap);
-        p->tagsets[p->len++] = id;
+        posting_add(&r->postings[*at], id);
     }
     return id;
 }
@@ -427,14 +445,15 @@ static uint32_t *match_posting(const struct yg_mreg *r, const struct yg_mname *n
                                const struct yg_posting *p, const struct yg_node *scope,
                                uint32_t *ret_count) {
     uint32_t *ids = NULL, len = 0, cap = 0;
+    const uint32_t *tagsets = posting_items(p);
     for (uint32_t i = 0; i < p->len; i++) {
         bool asked = false, good = false;
         for (uint32_t type = 0; type < YG_METRIC_TYPE_COUNT; type++) {
-            uint32_t id = find_series(r, name->id, p->tagsets[i], type);
+            uint32_t id = find_series(r, name->id, tagsets[i], type);
             if (id == YG_MS_NONE)
                 continue;
             if (!asked)
-                good = yg_tags_match(scope, yg_mreg_tags(r, p->tagsets[i]));
+                good = yg_tags_match(scope, yg_mreg_tags(r, tagsets[i]));
             asked = true;
             if (!good)
                 break;
@@ -533,7 +552,8 @@ void yg_mreg_fini(struct yg_mreg *r) {
     for (uint32_t i = 0; i < r->tagset_chunks; i++)
         yg_free(YG_MS_TAG, r->tagsets[i]);
     for (uint32_t i = 0; i < r->posting_len; i++)
-        yg_free(YG_MS_TAG, r->postings[i].tagsets);
+        if (r->postings[i].cap > 0)
+            yg_free(YG_MS_TAG, r->postings[i].many);
     yg_free(YG_MS_TAG, r->names);
     yg_free(YG_MS_TAG, r->series);
     yg_free(YG_MS_TAG, r->tagsets);

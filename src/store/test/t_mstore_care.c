@@ -266,11 +266,6 @@ static void a_merge_may_die_anywhere(void **state) {
 
 // ------------------------------------------------------------ damage
 
-static void count_fault(void *ctx, const char *file, const char *what) {
-    assert_true(strlen(file) > 4 && strlen(what) > 10);
-    ++*(uint32_t *)ctx;
-}
-
 static void path_of_largest(void *ctx, const char *path) {
     if (strstr(path, ".ygm") != NULL)
         (void)snprintf(ctx, 512, "%s", path);
@@ -289,7 +284,7 @@ static void a_flipped_byte_is_told_or_harmless(void **state) {
     }
     assert_int_equal(f.ms->blocks->count, 1);
     assert_int_equal(f.ms->blocks->blocks[0]->section_count, YG_MSECTIONS_MAX);
-    struct dump want = read_all(&f, 10), wide = read_all(&f, 300);
+    struct dump want = read_all(&f, 10), wide = read_all(&f, 300), hours = read_all(&f, 3600);
     yg_mstore_close(f.ms);
     char path[512] = "";
     each_file(f.dir, path_of_largest, path);
@@ -301,36 +296,27 @@ static void a_flipped_byte_is_told_or_harmless(void **state) {
     for (size_t i = 0; i < good.len; i++) {
         char bad = (char)(good.ptr[i] ^ (1 << (i % 8)));
         assert_int_equal(pwrite(fd, &bad, 1, (off_t)i), 1);
-        uint32_t faults = 0;
-        uint64_t count = 0;
-        assert_int_equal(yg_mstore_verify(f.dir, count_fault, &faults, &count, NULL), YG_OK);
-        assert_int_equal(faults, count);
         open_it(&f);
-        struct dump d = read_all(&f, 10), w = read_all(&f, 300);
-        bool same =
-            strcmp(d.text.ptr, want.text.ptr) == 0 && strcmp(w.text.ptr, wide.text.ptr) == 0;
-        if (!same && (atomic_load(&f.ms->damaged) == 0 || faults == 0))
+        struct dump d = read_all(&f, 10), w = read_all(&f, 300), h = read_all(&f, 3600);
+        bool same = strcmp(d.text.ptr, want.text.ptr) == 0 &&
+                    strcmp(w.text.ptr, wide.text.ptr) == 0 &&
+                    strcmp(h.text.ptr, hours.text.ptr) == 0;
+        bool noticed = atomic_load(&f.ms->damaged) > 0;
+        if (!same && !noticed)
             fail_msg("byte %zu: wrong data, nothing told", i);
-        told += faults > 0;
+        told += noticed;
         yg_buf_fini(&d.text);
         yg_buf_fini(&w.text);
+        yg_buf_fini(&h.text);
         yg_mstore_close(f.ms);
         assert_int_equal(pwrite(fd, &good.ptr[i], 1, (off_t)i), 1);
     }
     (void)close(fd);
     assert_true(told > good.len * 9 / 10);
     yg_log_level_set(YG_LOG_INFO);
-    uint32_t faults = 0;
-    uint64_t count = 1;
-    assert_int_equal(yg_mstore_verify(f.dir, count_fault, &faults, &count, NULL), YG_OK);
-    assert_int_equal(count, 0);
-    YG_AUTO(yg_buf) text = YG_BUF(YG_MEM_BASE, 1 << 16);
-    assert_int_equal(yg_mstore_describe(path, &text, NULL), YG_OK);
-    yg_buf_putc(&text, 0);
-    assert_non_null(strstr(text.ptr, "version 2\nlevel 3\nsequences 1 to 8\n"));
-    assert_non_null(strstr(text.ptr, "section of 3600 s: 1 chunks"));
     yg_buf_fini(&want.text);
     yg_buf_fini(&wide.text);
+    yg_buf_fini(&hours.text);
     open_it(&f);
     finish(&f);
 }
