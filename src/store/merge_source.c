@@ -135,6 +135,7 @@ void yg_merge_source_window(struct yg_merge_source *m, uint32_t first, uint32_t 
 struct gather {
     struct yg_merge_source *m;
     struct yg_arena *arena;   // the caller's: what is handed out
+    struct yg_arena *own;     // values before they are in order, tables: gone at the end
     struct yg_arena *scratch; // one chunk
     enum yg_type type;
     uint32_t cap, count;
@@ -158,21 +159,21 @@ struct gather {
 
 static bool gather_alloc(struct gather *g, uint32_t cap, bool rows_only) {
     g->cap = cap;
-    g->rows = yg_arena_alloc(g->arena, sizeof(*g->rows) * (cap + 1u));
+    g->rows = yg_arena_alloc(g->own, sizeof(*g->rows) * (cap + 1u));
     if (g->rows == NULL || rows_only)
         return g->rows != NULL;
     switch (g->type) {
     case YG_T_STR:
     case YG_T_JSON:
         g->coded = true;
-        return (g->codes = yg_arena_alloc(g->arena, sizeof(*g->codes) * (cap + 1u))) != NULL;
+        return (g->codes = yg_arena_alloc(g->own, sizeof(*g->codes) * (cap + 1u))) != NULL;
     case YG_T_I64:
     case YG_T_BOOL:
-        return (g->i64 = yg_arena_alloc(g->arena, sizeof(*g->i64) * (cap + 1u))) != NULL;
+        return (g->i64 = yg_arena_alloc(g->own, sizeof(*g->i64) * (cap + 1u))) != NULL;
     case YG_T_F64:
-        return (g->f64 = yg_arena_alloc(g->arena, sizeof(*g->f64) * (cap + 1u))) != NULL;
+        return (g->f64 = yg_arena_alloc(g->own, sizeof(*g->f64) * (cap + 1u))) != NULL;
     case YG_T_ID:
-        return (g->ids = yg_arena_alloc(g->arena, sizeof(*g->ids) * (cap + 1u))) != NULL;
+        return (g->ids = yg_arena_alloc(g->own, sizeof(*g->ids) * (cap + 1u))) != NULL;
     case YG_TYPE_COUNT:
         break;
     }
@@ -181,7 +182,7 @@ static bool gather_alloc(struct gather *g, uint32_t cap, bool rows_only) {
 
 static bool slots_grow(struct gather *g) {
     uint32_t cap = g->slot_cap ? g->slot_cap * 4 : 256;
-    uint32_t *slots = YG_NEW_N(g->arena, uint32_t, cap);
+    uint32_t *slots = YG_NEW_N(g->own, uint32_t, cap);
     if (slots == NULL)
         return false;
     for (uint32_t i = 0; i < g->dict_count; i++) {
@@ -197,7 +198,7 @@ static bool slots_grow(struct gather *g) {
 
 static bool dict_grow(struct gather *g) {
     uint32_t cap = g->dict_cap;
-    uint32_t *hashes = yg_arena_grow(g->arena, g->hashes, &cap, sizeof(*hashes));
+    uint32_t *hashes = yg_arena_grow(g->own, g->hashes, &cap, sizeof(*hashes));
     yg_str *dict = yg_arena_grow(g->arena, g->dict, &g->dict_cap, sizeof(*dict));
     if (hashes == NULL || dict == NULL)
         return false;
@@ -236,7 +237,7 @@ static uint32_t intern(struct gather *g, yg_str s, bool lasting) {
 
 // Hardly any repeats: from now on the strings themselves.
 static bool give_up_codes(struct gather *g) {
-    g->strs = yg_arena_alloc(g->arena, sizeof(*g->strs) * (g->cap + 1u));
+    g->strs = yg_arena_alloc(g->own, sizeof(*g->strs) * (g->cap + 1u));
     if (g->strs == NULL)
         return false;
     for (uint32_t k = 0; k < g->count; k++)
@@ -248,7 +249,7 @@ static bool give_up_codes(struct gather *g) {
 static bool start_remap(struct gather *g, const struct yg_dict *dict) {
     if (g->remap_of == dict)
         return true;
-    g->remap = yg_arena_alloc(g->arena, sizeof(*g->remap) * (dict->count + 1u));
+    g->remap = yg_arena_alloc(g->own, sizeof(*g->remap) * (dict->count + 1u));
     if (g->remap == NULL)
         return false;
     memset(g->remap, 0xff, sizeof(*g->remap) * (dict->count + 1u));
@@ -356,7 +357,7 @@ static int u64_cmp(const void *a, const void *b) {
 
 // *ret_perm: value numbers by ascending row.
 static yg_rc order_values(struct gather *g, uint32_t **ret_perm, struct yg_err *err) {
-    uint32_t *perm = yg_arena_alloc(g->arena, sizeof(*perm) * (g->count + 1u));
+    uint32_t *perm = yg_arena_alloc(g->own, sizeof(*perm) * (g->count + 1u));
     if (perm == NULL)
         return no_memory(err);
     *ret_perm = perm;
@@ -414,11 +415,13 @@ static yg_rc gathered(struct yg_merge_source *m, uint32_t column, bool rows_only
     YG_ASSERT(column < m->stripe.column_count);
     *g = (struct gather){.m = m, .arena = arena, .type = m->own_names[column].type};
     g->scratch = yg_arena_create(YG_MEM_STORE, SCRATCH_BYTES);
-    if (g->scratch == NULL)
-        return no_memory(err);
-    yg_rc rc = gather_column(g, column, rows_only, err);
+    g->own = yg_arena_create(YG_MEM_STORE, SCRATCH_BYTES);
+    yg_rc rc = g->scratch && g->own ? gather_column(g, column, rows_only, err) : no_memory(err);
     yg_arena_destroy(g->scratch);
-    return rc == YG_OK ? permute(g, err) : rc;
+    if (rc == YG_OK)
+        rc = permute(g, err);
+    yg_arena_destroy(g->own);
+    return rc;
 }
 
 static yg_rc source_rows(void *ctx, uint32_t column, struct yg_arena *arena,

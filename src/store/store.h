@@ -38,7 +38,7 @@ struct yg_store_options {
     uint32_t
         merge_fan_in; // files of a day that a merge waits for; 0 = 8; 1: no merges by themselves
     int64_t merge_quiet_ms;     // a day that is over is put together after so long; 0 = an hour
-    uint32_t merge_stripe_rows; // 0 = 524,288
+    uint32_t merge_stripe_rows; // 0 = 524,288, fewer where the room's memory is small
     double disk_reserve_ratio;  // 0 = 0.02: intake answers EBUSY when less of the disk is free
 };
 
