@@ -562,6 +562,97 @@ static void a_missing_own_column_is_damage(void **state) {
     assert_int_equal(decode(&in, out.ptr, entry.stored_bytes, arena, &d, &fault), YG_ECORRUPT);
 }
 
+// ------------------------------------------------------------ chunks of this format for ever
+
+#define GOLDEN_ROWS 300u
+#define GOLDEN_CHUNKS 34u
+
+struct golden {
+    struct yg_enc_input in;
+    uint32_t rows[GOLDEN_ROWS];
+    int64_t i64[GOLDEN_ROWS];
+    double f64[GOLDEN_ROWS];
+    yg_id128 ids[GOLDEN_ROWS];
+    uint32_t codes[GOLDEN_ROWS];
+    yg_str strs[GOLDEN_ROWS];
+    yg_str own[GOLDEN_ROWS];
+};
+
+// The k-th chunk's values: 0–13 integers, 14–16 doubles, ids, codes, 17–31 strings, 32–33 texts.
+static void golden_values(uint32_t k, struct golden *g, struct yg_arena *arena) {
+    struct rng r = {1000 + k};
+    g->in = (struct yg_enc_input){.type = k < 14    ? YG_T_I64
+                                          : k == 14 ? YG_T_F64
+                                          : k == 15 ? YG_T_ID
+                                                    : YG_T_STR};
+    g->in.rows = g->in.count = GOLDEN_ROWS;
+    g->in.at_rows = g->rows;
+    g->in.coded = k == 16;
+    g->in.code_max = 999;
+    g->in.i64 = g->i64, g->in.f64 = g->f64, g->in.ids = g->ids;
+    g->in.codes = g->codes, g->in.strs = g->strs;
+    g->in.own = k >= 32 ? g->own : NULL;
+    g->in.own_count = k >= 32;
+    for (uint32_t i = 0; i < GOLDEN_ROWS; i++) {
+        char a[100], buf[400];
+        g->rows[i] = i;
+        g->i64[i] = shaped(&r, k, i, i ? g->i64[i - 1] : 1000000);
+        g->f64[i] = i % 40 ? (double)rng_below(&r, 10000) / 100 : (double)i / 7;
+        g->ids[i] = i % 5 ? g->ids[i - i % 5] : (yg_id128){0x66ff30, rng_next(&r)};
+        g->codes[i] = rng_below(&r, 1000);
+        g->own[i] = yg_arena_str(arena, text_of(&r, 0, i, a, sizeof(a)));
+        g->strs[i] = yg_arena_str(arena, k >= 32 ? message_of(&r, i, g->own[i], buf, sizeof(buf))
+                                                 : text_of(&r, k - 17, i, buf, sizeof(buf)));
+    }
+}
+
+static void append_golden(const struct golden *g, uint32_t k, struct yg_buf *out) {
+    struct yg_encoder e;
+    struct yg_seg_entry entry;
+    yg_encoder_init(&e, k & 1 ? YG_ENC_LEVEL_FINAL : YG_ENC_LEVEL_FILE);
+    OK(yg_encode_chunk(&e, &g->in, out, &entry, err));
+    yg_encoder_fini(&e);
+}
+
+// The file holds the chunks one behind the other, each filled up to a multiple of 8. With
+// YG_WRITE_GOLDEN set it is written anew: only as long as the format has not been released.
+static void stored_chunks_are_read(void **state) {
+    (void)state;
+    static const char path[] = YG_SOURCE_DIR "/src/store/test/data/chunks-v2.bin";
+    static struct golden g;
+    bool write = getenv("YG_WRITE_GOLDEN") != NULL;
+    uint32_t seen[YG_ENC_COUNT] = {0};
+    YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_STORE, 1u << 24);
+    if (!write)
+        OK(yg_file_read_all(path, &bytes, err));
+    OK(yg_buf_reserve(&bytes, YG_PACK_SLACK, err));
+    size_t at = 0;
+    for (uint32_t k = 0; k < GOLDEN_CHUNKS; k++) {
+        YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
+        struct yg_seg_chunk head;
+        struct decoded d;
+        golden_values(k, &g, arena);
+        if (write) {
+            append_golden(&g, k, &bytes);
+            continue;
+        }
+        assert_true(bytes.len - at >= sizeof(head));
+        memcpy(&head, bytes.ptr + at, sizeof(head));
+        OK(decode(&g.in, bytes.ptr + at, bytes.len - at, arena, &d, err));
+        check_equal(&g.in, &d);
+        seen[head.encoding]++;
+        at += (sizeof(head) + head.stored_bytes + 7) / 8 * 8;
+    }
+    if (write) {
+        OK(yg_file_replace(path, yg_buf_str(&bytes), err));
+        return;
+    }
+    assert_int_equal(at, bytes.len);
+    for (uint32_t k = YG_ENC_INTS; k <= YG_ENC_STR_GROUPS; k++)
+        if (seen[k] == 0 && k != YG_ENC_F64_BITS && k != YG_ENC_STR_BYTES)
+            fail_msg("encoding %u is not in %s", k, path);
+}
+
 static void every_encoding_was_chosen(void **state) {
     (void)state;
     for (uint32_t k = YG_ENC_INTS; k <= YG_ENC_STR_OWN; k++)
@@ -582,6 +673,7 @@ int main(void) {
         cmocka_unit_test(templates_come_back),
         cmocka_unit_test(ids_of_two_lengths_come_back),
         cmocka_unit_test(a_missing_own_column_is_damage),
+        cmocka_unit_test(stored_chunks_are_read),
         cmocka_unit_test(every_encoding_was_chosen), // after all others
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
