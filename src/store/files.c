@@ -186,7 +186,7 @@ static yg_rc load_checkpoint(struct yg_store *store, struct yg_err *err) {
     }
     YG_TRY(rc);
     (void)snprintf(path, sizeof(path), "%s/%s", store->dir_segments, store->checkpoint);
-    YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_TRACES, (size_t)1 << 30);
+    YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_BASE, (size_t)1 << 30);
     rc = yg_file_read_all(path, &bytes, err);
     if (rc == YG_OK)
         rc = yg_traces_load(store, yg_buf_str(&bytes), err);

@@ -52,6 +52,10 @@ static void cut(void *arg) {
     if (job->rc != YG_OK)
         return;
     yg_traces_save(sh->traces, &job->open_traces);
+    if (job->open_traces.failed) {
+        job->rc = yg_fail(&job->err, YG_ENOMEM, "no memory to save the open traces");
+        return;
+    }
     struct yg_store *store = sh->store;
     pthread_mutex_lock(&store->lists_lock);
     for (int t = 0; t < YG_TRACK_COUNT; t++)
@@ -70,7 +74,7 @@ static yg_rc cut_all(struct flush *f, struct yg_err *err) {
     f->cuts = yg_calloc(YG_MEM_STORE, store->shard_count, sizeof(*f->cuts));
     for (uint32_t s = 0; s < store->shard_count; s++) {
         f->cuts[s].shard = &store->shards[s];
-        f->cuts[s].open_traces = YG_BUF(YG_MEM_TRACES, (size_t)1 << 30);
+        f->cuts[s].open_traces = YG_BUF(YG_MEM_BASE, (size_t)1 << 30);
     }
     pthread_mutex_lock(&store->dispatch_lock);
     f->low_water = store->dispatched;
@@ -245,7 +249,7 @@ static yg_rc write_track(struct flush *f, enum yg_track track, struct yg_err *er
 
 static yg_rc write_checkpoint(struct flush *f, struct yg_err *err) {
     struct yg_store *store = f->store;
-    YG_AUTO(yg_buf) all = YG_BUF(YG_MEM_TRACES, (size_t)1 << 30);
+    YG_AUTO(yg_buf) all = YG_BUF(YG_MEM_BASE, (size_t)1 << 30);
     for (uint32_t s = 0; s < store->shard_count; s++)
         yg_buf_puts(&all, yg_buf_str(&f->cuts[s].open_traces));
     if (yg_buf_ok(&all, err) != YG_OK)

@@ -306,7 +306,8 @@ void yg_traces_close_idle(struct yg_traces *t, int64_t mono_ns, bool all);
 // The open traces as rows of a batch; NULL when there are none.
 yg_rc yg_traces_provisional(struct yg_traces *t, struct yg_batch **ret_batch,
                             struct yg_err *err) YG_MUST_USE;
-// Content of a checkpoint, and back.
+// Content of a checkpoint, and back. `out` and what is made on the way are not charged to the room
+// of traces: it may be full of the very traces that are to be saved. out->failed: no memory.
 void yg_traces_save(const struct yg_traces *t, struct yg_buf *out);
 yg_rc yg_traces_load(struct yg_store *store, yg_str in, struct yg_err *err) YG_MUST_USE;
 

@@ -57,7 +57,7 @@ static void put_trace(const struct yg_traces *t, const struct yg_open_trace *o,
 void yg_traces_save(const struct yg_traces *t, struct yg_buf *out) {
     if (t->count == 0)
         return;
-    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_TRACES, BLOCK_BYTES_MAX);
+    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_BASE, BLOCK_BYTES_MAX); // see yg_traces_save's header
     yg_put_varint(&body, t->count);
     for (uint32_t i = t->oldest; i != YG_TRACE_NONE; i = t->open[i].newer)
         put_trace(t, &t->open[i], &body);
@@ -171,7 +171,7 @@ static yg_rc load_block(struct yg_store *store, yg_str body, struct yg_err *err)
 
 static yg_rc unpack_block(struct yg_store *store, yg_str packed, uint32_t raw_bytes,
                           struct yg_err *err) {
-    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_TRACES, BLOCK_BYTES_MAX);
+    YG_AUTO(yg_buf) body = YG_BUF(YG_MEM_BASE, BLOCK_BYTES_MAX);
     YG_TRY(yg_buf_reserve(&body, (size_t)raw_bytes + 1, err));
     size_t got = ZSTD_decompress(body.ptr, raw_bytes, packed.ptr, packed.len);
     if (ZSTD_isError(got) || got != raw_bytes)

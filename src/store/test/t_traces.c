@@ -300,12 +300,30 @@ static void many_traces_over_shards(void **state) {
     fixture_end(&f);
 }
 
+// The room of traces is full of the very traces that are to be kept over the restart.
+static void open_traces_survive_a_restart_in_a_full_room(void **state) {
+    (void)state;
+    struct fixture f = {.o = {.trace_idle_ms = 3600000}};
+    fixture_start(&f);
+    struct span spans[1500];
+    for (uint32_t i = 0; i < 1500; i++)
+        spans[i] = (struct span){i + 1, 0, i, 5, "shop", "op", "GET /", NULL};
+    send_spans(f.store, spans, 1500);
+    assert_int_equal(traces(f.store)->count, 1500);
+    yg_mem_limit_set(YG_MEM_TRACES, yg_mem_used(YG_MEM_TRACES)); // full
+    fixture_reopen(&f);
+    yg_mem_limit_set(YG_MEM_TRACES, 0);
+    assert_int_equal(traces(f.store)->count, 1500);
+    fixture_end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_open_trace_is_listed_at_once),
         cmocka_unit_test(the_row_is_the_same_open_closed_and_after_restarts),
         cmocka_unit_test(late_spans_make_a_newer_version),
         cmocka_unit_test(many_traces_over_shards),
+        cmocka_unit_test(open_traces_survive_a_restart_in_a_full_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
