@@ -29,6 +29,7 @@ struct yg_merge_source {
     struct yg_stripe_column *own_names;
     uint8_t *own_active; // per granule of all inputs: has a row in the window
     uint32_t granule_count;
+    bool has_rest;              // an input keeps columns in a stripe's rest
     struct yg_segment *damaged; // whose chunk failed, after ECORRUPT
     bool too_wide;              // a column passed YG_MERGE_COLUMN_BYTES, after ELIMIT
     bool (*pause)(void *ctx);   // asked between columns; true = ECANCEL. May be NULL

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/panic.h"
+#include "store/segment_rest.h"
 
 #define GIVE_UP_VALUES 1024u // from here on a column with hardly any repeats is kept as strings
 #define SCRATCH_BYTES ((size_t)512 << 20)
@@ -62,6 +63,82 @@ static void unite_columns(struct yg_merge_source *m) {
     yg_free(YG_MEM_STORE, c);
 }
 
+// ------------------------------------------------------------ the rest of the inputs' stripes
+
+static yg_rc rest_count(struct yg_merge_source *m, uint32_t input, uint32_t stripe,
+                        uint32_t *ret_keys, struct yg_err *err) {
+    yg_rc rc = yg_segment_rest_count(m->inputs[input], stripe, ret_keys, err);
+    if (rc == YG_ECORRUPT)
+        m->damaged = m->inputs[input];
+    return rc;
+}
+
+static void append_column(struct yg_merge_source *m, const struct yg_rest_key *key) {
+    uint32_t count = m->stripe.column_count;
+    m->own_columns =
+        yg_realloc(YG_MEM_STORE, m->own_columns, sizeof(*m->own_columns) * (count + 1u));
+    m->own_names = yg_realloc(YG_MEM_STORE, m->own_names, sizeof(*m->own_names) * (count + 1u));
+    m->own_names[count] = (struct yg_stripe_column){.name = key->name, .type = key->type};
+    m->own_columns[count].in = yg_alloc(YG_MEM_STORE, sizeof(uint32_t) * m->input_count);
+    for (uint32_t i = 0; i < m->input_count; i++)
+        m->own_columns[count].in[i] = YG_COLUMN_NONE;
+    m->stripe.columns = m->own_names;
+    m->stripe.column_count++;
+}
+
+// Columns that stand in rests only. Names: of the inputs' directories, which stay loaded.
+static yg_rc unite_rests(struct yg_merge_source *m, struct yg_err *err) {
+    YG_AUTO(yg_map) known = YG_MAP(YG_MEM_STORE, false); // name → types
+    for (uint32_t c = 0; c < m->stripe.column_count; c++)
+        *yg_map_put(&known, m->own_names[c].name, NULL) |= UINT64_C(1) << m->own_names[c].type;
+    for (uint32_t i = 0; i < m->input_count; i++)
+        for (uint32_t s = 0; s < m->inputs[i]->dir.stripe_count; s++) {
+            uint32_t keys;
+            YG_TRY(rest_count(m, i, s, &keys, err));
+            for (uint32_t k = 0; k < keys; k++) {
+                struct yg_rest_key key = yg_segment_rest_key(m->inputs[i], s, k);
+                uint64_t *types = yg_map_put(&known, key.name, NULL);
+                m->has_rest = true;
+                if (!(*types >> key.type & 1))
+                    append_column(m, &key);
+                *types |= UINT64_C(1) << key.type;
+            }
+        }
+    return YG_OK;
+}
+
+// The key of a column in a stripe's rest; false when it has none there.
+static bool rest_key(const struct yg_segment *seg, uint32_t stripe,
+                     const struct yg_stripe_column *col, uint32_t *ret_key,
+                     struct yg_rest_key *ret) {
+    const struct yg_seg_stripe *st = &seg->dir.stripes[stripe];
+    uint32_t keys = st->rest_keys;
+    if (yg_segment_record(st, YG_RECORD_REST) == NULL)
+        return false;
+    for (uint32_t k = yg_segment_rest_find(seg, stripe, col->name); k < keys; k++) {
+        *ret = yg_segment_rest_key(seg, stripe, k);
+        *ret_key = k;
+        if (!yg_str_eq(ret->name, col->name))
+            return false;
+        if (ret->type == col->type)
+            return true;
+    }
+    return false;
+}
+
+// Values of a column in the rests of all inputs.
+static uint64_t rest_values(const struct yg_merge_source *m, uint32_t column) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; m->has_rest && i < m->input_count; i++)
+        for (uint32_t s = 0; s < m->inputs[i]->dir.stripe_count; s++) {
+            struct yg_rest_key key;
+            uint32_t k;
+            if (rest_key(m->inputs[i], s, &m->own_names[column], &k, &key))
+                count += key.count;
+        }
+    return count;
+}
+
 // ------------------------------------------------------------ walking
 
 // One granule of one input, on a walk over all of them.
@@ -118,7 +195,7 @@ void yg_merge_source_window(struct yg_merge_source *m, uint32_t first, uint32_t 
     }
     // An upper bound; exact when granules lie in the window as a whole.
     for (uint32_t c = 0; c < m->stripe.column_count; c++) {
-        uint64_t count = 0;
+        uint64_t count = rest_values(m, c);
         struct at g = {0};
         while (next_granule(m, &g)) {
             uint32_t col = m->own_columns[c].in[g.input];
@@ -297,6 +374,25 @@ static bool is_text(enum yg_type type) {
     return type == YG_T_STR || type == YG_T_JSON;
 }
 
+static yg_rc take_values(struct gather *g, const struct yg_seg_values *v, const uint32_t *rows,
+                         uint32_t first_row, bool rows_only, struct yg_err *err) {
+    uint32_t row = 0;
+    for (uint32_t k = 0; k < v->count; k++, row++) {
+        if (rows)
+            row = rows[k];
+        else if (v->present)
+            row = yg_bits_next(v->present, v->rows, row);
+        uint32_t to = row_in_window(g->m, first_row + row);
+        if (to == YG_COLUMN_NONE)
+            continue;
+        YG_ASSERT(g->count < g->cap);
+        if (!rows_only && !take_value(g, v, k, g->count))
+            return no_memory(err);
+        g->rows[g->count++] = to;
+    }
+    return YG_OK;
+}
+
 static yg_rc take_chunk(struct gather *g, const struct at *at, uint32_t column, bool rows_only,
                         struct yg_err *err) {
     struct yg_segment *seg = g->m->inputs[at->input];
@@ -313,22 +409,36 @@ static yg_rc take_chunk(struct gather *g, const struct at *at, uint32_t column, 
         if (v.dict && g->coded && !start_remap(g, v.dict))
             return no_memory(err);
     }
-    uint32_t row = 0;
-    for (uint32_t k = 0; k < v.count; k++, row++) {
-        if (v.present)
-            row = yg_bits_next(v.present, v.rows, row);
-        uint32_t to = row_in_window(g->m, at->first_row + row);
-        if (to == YG_COLUMN_NONE)
-            continue;
-        YG_ASSERT(g->count < g->cap);
-        if (!rows_only && !take_value(g, &v, k, g->count))
-            return no_memory(err);
-        g->rows[g->count++] = to;
-    }
+    YG_TRY(take_values(g, &v, NULL, at->first_row, rows_only, err));
     if (g->bytes > YG_MERGE_COLUMN_BYTES && g->m->stripe.row_count > YG_GRANULE_ROWS) {
         g->m->too_wide = true;
         return yg_fail(err, YG_ELIMIT, "a column of %zu bytes in one stripe", g->bytes);
     }
+    return YG_OK;
+}
+
+// What the rests of the inputs' stripes hold of the column.
+static yg_rc gather_rests(struct gather *g, uint32_t column, bool rows_only, struct yg_err *err) {
+    struct yg_merge_source *m = g->m;
+    uint32_t first_row = 0;
+    for (uint32_t i = 0; m->has_rest && i < m->input_count; i++)
+        for (uint32_t s = 0; s < m->inputs[i]->dir.stripe_count; s++) {
+            struct yg_segment *seg = m->inputs[i];
+            struct yg_rest_cursor cursor = {0};
+            struct yg_seg_values v;
+            struct yg_rest_key key;
+            const uint32_t *rows;
+            uint32_t k;
+            if (rest_key(seg, s, &m->own_names[column], &k, &key)) {
+                yg_arena_reset(g->scratch);
+                yg_rc rc = yg_segment_rest_read(seg, s, k, &cursor, g->scratch, &rows, &v, err);
+                if (rc == YG_ECORRUPT)
+                    m->damaged = seg;
+                YG_TRY(rc);
+                YG_TRY(take_values(g, &v, rows, first_row, rows_only, err));
+            }
+            first_row += seg->dir.stripes[s].row_count;
+        }
     return YG_OK;
 }
 
@@ -345,7 +455,7 @@ static yg_rc gather_column(struct gather *g, uint32_t column, bool rows_only, st
             continue;
         YG_TRY(take_chunk(g, &at, col, rows_only, err));
     }
-    return YG_OK;
+    return gather_rests(g, column, rows_only, err);
 }
 
 // ------------------------------------------------------------ into the order of the stripe
@@ -475,6 +585,7 @@ yg_rc yg_merge_source_init(struct yg_merge_source *m, struct yg_segment **inputs
             m->place[row] =
                 keep && keep[i] && !yg_bits_get(keep[i], r) ? YG_COLUMN_NONE : m->kept++;
     unite_columns(m);
+    YG_TRY(unite_rests(m, err));
     m->stripe.track = inputs[0]->track;
     m->stripe.rows = source_rows;
     m->stripe.values = source_values;

@@ -21,6 +21,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are little en
 #define YG_SEG_FOOTER_BYTES 64u
 #define YG_SEG_CHUNK_RAW_MAX (1u << 20)   // strings of a granule, unless one row alone is longer
 #define YG_SEG_STRIPE_GRANULES_MAX 65536u // granules of a stripe are numbered in 16 bits
+#define YG_SEG_COLUMNS_MAX 2000u          // columns of a stripe; rarer attributes go into its rest
 #define YG_SEG_DIRECTORY_MAX (256u << 20)
 #define YG_SEG_OWN_MAX 16u      // columns whose texts may be left out of others
 #define YG_SEG_SHAPES_MAX 4096u // distinct sets of present columns in a stripe
@@ -263,6 +264,9 @@ struct yg_seg_stripe {
     uint32_t record_count;
     struct yg_seg_entry *own_entries; // of all records
     uint16_t *own_granules;
+    uint32_t *own_unlisted; // keys of the rest that the directory does not list; under the lock
+    uint32_t unlisted_count;
+    uint32_t rest_keys; // once they were checked; under the lock
 };
 
 struct yg_seg_dir { // parsed directory; borrowed strings point into `bytes`
@@ -382,6 +386,13 @@ yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granul
 yg_rc yg_segment_dict(struct yg_segment *seg, uint32_t stripe, uint32_t column,
                       struct yg_arena *arena, const struct yg_dict **ret_dict,
                       struct yg_err *err) YG_MUST_USE;
+// Strings of a chunk that belongs to no column and granule (in `arena`); and those of a record's
+// dictionary, kept until the segment is unloaded. what: for error texts.
+yg_rc yg_segment_strings(struct yg_segment *seg, const char *what, uint64_t offset,
+                         uint32_t stored_bytes, uint32_t count, struct yg_arena *arena,
+                         const yg_str **ret_strs, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_segment_strings_kept(struct yg_segment *seg, const char *what, struct yg_seg_record *rec,
+                              const struct yg_dict **ret_dict, struct yg_err *err) YG_MUST_USE;
 // A granule (number in the segment) as a block.
 yg_rc yg_segment_block(struct yg_segment *seg, uint32_t granule, struct yg_arena *arena,
                        struct yg_block **ret_block, struct yg_err *err) YG_MUST_USE;

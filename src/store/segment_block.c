@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // A granule as a block (model/block.h), and a segment's rows as part of a column set.
 #include "base/panic.h"
-#include "store/segment.h"
+#include "store/segment_rest.h"
+
+struct rest_vec {
+    uint32_t count;
+    struct yg_vec vec;
+};
 
 struct seg_block {
     struct yg_block block; // first: the ops get it
     struct yg_segment *seg;
     uint32_t stripe;
     uint32_t in_stripe;
-    struct yg_vec **vecs; // [column], decoded so far
+    struct yg_vec **vecs;   // [column], decoded so far
+    struct rest_vec **rest; // [key of the rest]; NULL until one is asked for
+    struct yg_rest_cursor cursor;
 };
 
 static yg_rc no_memory(struct yg_err *err) {
@@ -74,6 +81,50 @@ static yg_rc get_vec(struct seg_block *b, uint32_t column, const struct yg_vec *
     return YG_OK;
 }
 
+static yg_rc get_rest(struct seg_block *b, uint32_t key, uint32_t keys, enum yg_type type,
+                      struct rest_vec **ret_vec, struct yg_err *err) {
+    if (b->rest == NULL && (b->rest = YG_NEW_N(b->block.arena, struct rest_vec *, keys)) == NULL)
+        return no_memory(err);
+    struct rest_vec *v = b->rest[key];
+    if (v == NULL) {
+        struct yg_seg_values values;
+        if ((v = YG_NEW(b->block.arena, struct rest_vec)) == NULL)
+            return no_memory(err);
+        YG_TRY(yg_segment_rest_values(b->seg, b->stripe, b->in_stripe, key, &b->cursor,
+                                      b->block.arena, &values, err));
+        v->count = values.count;
+        if (values.count > 0)
+            YG_TRY(vec_of_values(&values, type, b->block.arena, &v->vec, err));
+        b->rest[key] = v;
+    }
+    *ret_vec = v;
+    return YG_OK;
+}
+
+// Columns of that name in the stripe's rest.
+static yg_rc rest_columns(struct seg_block *b, yg_str name,
+                          const struct yg_vec *ret_vecs[YG_TYPE_COUNT], uint32_t *ret_count,
+                          struct yg_err *err) {
+    uint32_t keys;
+    YG_TRY(yg_segment_rest_count(b->seg, b->stripe, &keys, err));
+    if (keys == 0)
+        return YG_OK;
+    for (uint32_t k = yg_segment_rest_find(b->seg, b->stripe, name); k < keys; k++) {
+        struct yg_rest_key key = yg_segment_rest_key(b->seg, b->stripe, k);
+        struct rest_vec *v;
+        if (!yg_str_eq(key.name, name))
+            break;
+        YG_TRY(get_rest(b, k, keys, key.type, &v, err));
+        if (v->count == 0)
+            continue;
+        if (*ret_count == YG_TYPE_COUNT) // a type twice: in a damaged directory only
+            return yg_fail(err, YG_ECORRUPT, "%s: a column stands twice in a stripe",
+                           yg_segment_name(b->seg));
+        ret_vecs[(*ret_count)++] = &v->vec;
+    }
+    return YG_OK;
+}
+
 static yg_rc block_columns(struct yg_block *block, yg_str name,
                            const struct yg_vec *ret_vecs[YG_TYPE_COUNT], uint32_t *ret_count,
                            struct yg_err *err) {
@@ -87,14 +138,15 @@ static yg_rc block_columns(struct yg_block *block, yg_str name,
         YG_TRY(get_vec(b, c, &ret_vecs[*ret_count], err));
         ++*ret_count;
     }
-    return YG_OK;
+    return rest_columns(b, name, ret_vecs, ret_count, err);
 }
 
 static void block_stats(struct yg_block *block, yg_str name, enum yg_type type,
                         struct yg_vec_stats *ret_stats) {
     struct seg_block *b = (struct seg_block *)block;
     const struct yg_seg_dir *dir = &b->seg->dir;
-    *ret_stats = (struct yg_vec_stats){.known = true};
+    bool rest = yg_segment_record(&dir->stripes[b->stripe], YG_RECORD_REST) != NULL;
+    *ret_stats = (struct yg_vec_stats){.known = !rest}; // what is not here may be in the rest
     uint32_t c = yg_segment_column(b->seg, name);
     while (c < dir->column_count && yg_str_eq(dir->columns[c].name, name) &&
            dir->columns[c].type != type)
@@ -102,6 +154,7 @@ static void block_stats(struct yg_block *block, yg_str name, enum yg_type type,
     if (c >= dir->column_count || !yg_str_eq(dir->columns[c].name, name))
         return;
     const struct yg_seg_entry *e = entry_of(b, c);
+    ret_stats->known = !rest || yg_segment_record(&dir->stripes[b->stripe], c) != NULL;
     ret_stats->count = e->count;
     if (e->count == 0 || !(e->flags & YG_ENTRY_F_RANGE))
         return;
@@ -117,9 +170,21 @@ static void block_stats(struct yg_block *block, yg_str name, enum yg_type type,
 
 static bool block_column_at(struct yg_block *block, uint32_t idx, yg_str *ret_name,
                             enum yg_type *ret_type) {
-    const struct yg_seg_dir *dir = &((struct seg_block *)block)->seg->dir;
-    if (idx >= dir->column_count)
-        return false;
+    struct seg_block *b = (struct seg_block *)block;
+    const struct yg_seg_dir *dir = &b->seg->dir;
+    if (idx >= dir->column_count) {
+        const uint32_t *keys;
+        uint32_t count;
+        struct yg_err err = {0}; // what cannot be read is told by whoever asks for a column
+        if (yg_segment_rest_unlisted(b->seg, b->stripe, &keys, &count, &err) != YG_OK ||
+            idx - dir->column_count >= count)
+            return false;
+        struct yg_rest_key key =
+            yg_segment_rest_key(b->seg, b->stripe, keys[idx - dir->column_count]);
+        *ret_name = key.name;
+        *ret_type = key.type;
+        return true;
+    }
     *ret_name = dir->columns[idx].name;
     *ret_type = dir->columns[idx].type;
     return true;
@@ -168,6 +233,14 @@ yg_rc yg_columns_want_segment(struct yg_columns *cs, struct yg_segment *seg, str
                 count += rec->entries[e].count;
             YG_TRY(yg_columns_want(cs, c->name, c->type, count, &col, err));
         }
+    for (uint32_t s = 0; s < dir->stripe_count; s++) {
+        uint32_t keys, col;
+        YG_TRY(yg_segment_rest_count(seg, s, &keys, err));
+        for (uint32_t k = 0; k < keys; k++) {
+            struct yg_rest_key key = yg_segment_rest_key(seg, s, k);
+            YG_TRY(yg_columns_want(cs, key.name, key.type, key.count, &col, err));
+        }
+    }
     return YG_OK;
 }
 
@@ -193,6 +266,23 @@ static yg_rc keep_strings(struct join *j, struct yg_seg_values *v, struct yg_err
     return YG_OK;
 }
 
+static yg_rc join_values(struct join *j, yg_str name, enum yg_type type,
+                         const struct yg_seg_values *v, uint32_t n, struct yg_err *err) {
+    struct yg_column_source src = {
+        .type = type,
+        .codes = v->codes,
+        .dict = v->dict ? v->dict->strs : NULL,
+        .dict_count = v->dict ? v->dict->count : 0,
+        .strs = v->strs,
+        .i64 = v->i64,
+        .f64 = v->f64,
+        .ids = v->ids,
+    };
+    uint32_t at;
+    YG_TRY(yg_columns_want(j->cs, name, type, 0, &at, err));
+    return yg_column_add(j->cs, at, &src, j->sel, j->rows, n, err);
+}
+
 static yg_rc join_chunk(struct join *j, uint32_t stripe, uint32_t granule, uint32_t column,
                         uint32_t first_row, struct yg_arena *scratch, struct yg_err *err) {
     const struct yg_seg_column *col = &j->seg->dir.columns[column];
@@ -211,25 +301,40 @@ static yg_rc join_chunk(struct join *j, uint32_t stripe, uint32_t granule, uint3
         j->rows[n] = to;
         j->sel[n++] = k;
     }
-    struct yg_column_source src = {
-        .type = col->type,
-        .codes = v.codes,
-        .dict = v.dict ? v.dict->strs : NULL,
-        .dict_count = v.dict ? v.dict->count : 0,
-        .strs = v.strs,
-        .i64 = v.i64,
-        .f64 = v.f64,
-        .ids = v.ids,
-    };
-    uint32_t at;
-    YG_TRY(yg_columns_want(j->cs, col->name, col->type, 0, &at, err));
-    return yg_column_add(j->cs, at, &src, j->sel, j->rows, n, err);
+    return join_values(j, col->name, col->type, &v, n, err);
+}
+
+// The rest of a stripe, key by key; a piece of the granule scratch at a time.
+static yg_rc join_rest(struct join *j, uint32_t stripe, uint32_t first_row,
+                       struct yg_arena *scratch, struct yg_err *err) {
+    struct yg_rest_cursor cursor = {0};
+    uint32_t keys;
+    YG_TRY(yg_segment_rest_count(j->seg, stripe, &keys, err));
+    for (uint32_t k = 0; k < keys; k++) {
+        struct yg_rest_key key = yg_segment_rest_key(j->seg, stripe, k);
+        struct yg_seg_values v;
+        const uint32_t *rows;
+        YG_TRY(yg_segment_rest_read(j->seg, stripe, k, &cursor, scratch, &rows, &v, err));
+        YG_TRY(keep_strings(j, &v, err));
+        for (uint32_t i = 0; i < v.count;) {
+            uint32_t n = 0;
+            for (; i < v.count && n < YG_GRANULE_ROWS; i++) {
+                j->rows[n] = j->row_map[first_row + rows[i]];
+                j->sel[n] = i;
+                n += j->rows[n] != YG_COLUMN_NONE;
+            }
+            YG_TRY(join_values(j, key.name, key.type, &v, n, err));
+        }
+    }
+    yg_arena_reset(scratch);
+    return YG_OK;
 }
 
 static yg_rc join_segment(struct join *j, struct yg_arena *scratch, struct yg_err *err) {
     const struct yg_seg_dir *dir = &j->seg->dir;
     uint32_t first_row = 0;
-    for (uint32_t s = 0; s < dir->stripe_count; s++)
+    for (uint32_t s = 0; s < dir->stripe_count; s++) {
+        YG_TRY(join_rest(j, s, first_row, scratch, err));
         for (uint32_t g = 0; g < dir->stripes[s].granule_count; g++) {
             for (uint32_t i = 0; i < dir->stripes[s].record_count; i++) {
                 uint32_t column = dir->stripes[s].records[i].head.column;
@@ -241,6 +346,7 @@ static yg_rc join_segment(struct join *j, struct yg_arena *scratch, struct yg_er
             yg_arena_reset(scratch);
             first_row += dir->stripes[s].granules[g].rows;
         }
+    }
     return YG_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "base/panic.h"
 #include "store/enc_part.h"
 #include "store/segment_lean.h"
+#include "store/segment_rest.h"
 
 static _Atomic uint64_t dict_uids;
 
@@ -106,23 +107,30 @@ static yg_rc keep_strings(const struct place *p, const yg_str *strs, uint32_t co
     return YG_OK;
 }
 
-static yg_rc load_dict(const struct place *p, const struct yg_seg_dict_entry *e,
-                       struct yg_arena *arena, struct yg_seg_dict *d, struct yg_err *err) {
-    struct yg_seg_chunk head;
+// Strings of a chunk without rows: how they are written is never to refer to others.
+static yg_rc chunk_strings(const struct place *p, const struct yg_seg_chunk *head, yg_str payload,
+                           uint32_t count, struct yg_arena *arena, const yg_str **ret_strs,
+                           struct yg_err *err) {
     struct yg_err why = {0};
-    yg_str payload;
-    const yg_str *strs;
-    YG_TRY(read_chunk(p, e->stored_bytes, arena, &head, &payload, err));
-    if (e->count == 0 || head.encoding == YG_ENC_CONST || head.encoding >= YG_ENC_STR_REPEATS)
+    if (count == 0 || head->encoding == YG_ENC_CONST || head->encoding >= YG_ENC_STR_REPEATS)
         return corrupt(p, "unknown encoding of a dictionary", err);
     struct yg_enc_reader r = {
         .c = {payload, 0},
-        .encoding = head.encoding,
-        .raw_bytes = head.raw_bytes,
-        .count = e->count,
+        .encoding = head->encoding,
+        .raw_bytes = head->raw_bytes,
+        .count = count,
         .arena = arena,
     };
-    YG_TRY(placed(p, yg_enc_get_strs(&r, &strs, &why), &why, err));
+    return placed(p, yg_enc_get_strs(&r, ret_strs, &why), &why, err);
+}
+
+static yg_rc load_dict(const struct place *p, const struct yg_seg_dict_entry *e,
+                       struct yg_arena *arena, struct yg_seg_dict *d, struct yg_err *err) {
+    struct yg_seg_chunk head;
+    yg_str payload;
+    const yg_str *strs;
+    YG_TRY(read_chunk(p, e->stored_bytes, arena, &head, &payload, err));
+    YG_TRY(chunk_strings(p, &head, payload, e->count, arena, &strs, err));
     YG_TRY(keep_strings(p, strs, e->count, payload, d, err));
     d->dict = (struct yg_dict){
         .uid = atomic_fetch_add_explicit(&dict_uids, 1, memory_order_relaxed) + 1,
@@ -166,6 +174,23 @@ static yg_rc get_dict(const struct place *p, uint32_t stripe, uint32_t column,
 }
 
 // ------------------------------------------------------------ values
+
+yg_rc yg_segment_strings(struct yg_segment *seg, const char *what, uint64_t offset,
+                         uint32_t stored_bytes, uint32_t count, struct yg_arena *arena,
+                         const yg_str **ret_strs, struct yg_err *err) {
+    struct place p = {seg, what, YG_STR(""), 0, offset};
+    struct yg_seg_chunk head;
+    yg_str payload;
+    YG_TRY(read_chunk(&p, stored_bytes, arena, &head, &payload, err));
+    return chunk_strings(&p, &head, payload, count, arena, ret_strs, err);
+}
+
+yg_rc yg_segment_strings_kept(struct yg_segment *seg, const char *what, struct yg_seg_record *rec,
+                              const struct yg_dict **ret_dict, struct yg_err *err) {
+    struct place p = {seg, what, YG_STR(""), 0, rec->head.dict.offset};
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_CACHE, (size_t)2 << 30);
+    return get_strs(&p, what, &rec->head.dict, &rec->dict, arena, ret_dict, err);
+}
 
 struct decode {
     struct place at;
@@ -308,6 +333,10 @@ yg_rc yg_segment_dict(struct yg_segment *seg, uint32_t stripe, uint32_t column,
 yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
                         struct yg_arena *arena, struct yg_seg_values *ret_values,
                         struct yg_err *err) {
+    struct yg_rest_cursor cursor = {0};
+    if (column >= seg->dir.column_count && column != YG_RECORD_SHAPES)
+        return yg_segment_rest_values(seg, stripe, granule, column - seg->dir.column_count, &cursor,
+                                      arena, ret_values, err);
     static const struct yg_seg_column shapes = {{"(shapes)", 8}, YG_T_STR};
     YG_ASSERT(seg->loaded && stripe < seg->dir.stripe_count &&
               (column < seg->dir.column_count || column == YG_RECORD_SHAPES));

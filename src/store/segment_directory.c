@@ -36,6 +36,7 @@ void yg_seg_dir_fini(struct yg_seg_dir *d) {
         yg_free(YG_MEM_CACHE, st->records);
         yg_free(YG_MEM_CACHE, st->own_entries);
         yg_free(YG_MEM_CACHE, st->own_granules);
+        yg_free(YG_MEM_CACHE, st->own_unlisted);
     }
     yg_key_index_close(&d->keys);
     yg_free(YG_MEM_CACHE, d->stripes);

@@ -11,6 +11,7 @@
 #define NUMBER_BYTES_MIN 2u
 #define HIT_SHARE_DEN 100u // one text in so many must hold it
 #define OWN_MAX 8u
+#define CODED_MIN 256u // a dictionary of fewer strings holds names, not ids
 
 static bool id_like(yg_str s) {
     bool digit = false;
@@ -50,7 +51,8 @@ void yg_seg_own_note(struct w_work *sw, uint32_t column, const struct w_view *vi
         if (col->name.len == 0 || col->name.ptr[0] != '@' ||
             col->count < sw->src->row_count / HIT_SHARE_DEN)
             return;
-    } else if (col->type != YG_T_STR || view->coded || !ids_of(&view->v)) {
+    } else if (col->type != YG_T_STR || (view->coded && view->v.dict_count < CODED_MIN) ||
+               !ids_of(&view->v)) {
         return;
     }
     sw->own[sw->own_count++] = (struct w_own){.column = column, .number = number, .form = form};

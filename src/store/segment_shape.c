@@ -11,7 +11,8 @@
 #define SPARSE_FACTOR 256u // second try: only columns that one row in so many has
 
 static bool in_shapes(const struct w_work *sw, const struct yg_stripe_column *col) {
-    return col->count < sw->src->row_count && col->count >= sw->shapes.sparse_below;
+    bool rest = sw->in_rest && sw->in_rest[col - sw->src->columns];
+    return !rest && col->count < sw->src->row_count && col->count >= sw->shapes.sparse_below;
 }
 
 static yg_rc sum_rows(struct w_work *sw, uint64_t *sums, struct yg_err *err) {

@@ -99,7 +99,7 @@ static yg_rc cut_granules(struct w_work *sw, struct yg_err *err) {
     for (uint32_t c = 0; c < src->column_count; c++) {
         const struct yg_stripe_column *col = &src->columns[c];
         uint64_t in_granule = col->count < YG_GRANULE_ROWS ? col->count : YG_GRANULE_ROWS;
-        if (!is_text(col->type) ||
+        if (!is_text(col->type) || (sw->in_rest && sw->in_rest[c]) ||
             (col->longest && col->longest * in_granule <= YG_SEG_CHUNK_RAW_MAX))
             continue;
         if (!YG_ARENA_GROW(arena, wide, count, cap))
@@ -357,11 +357,14 @@ static yg_rc write_columns(struct w_work *sw, struct yg_err *err) {
     if (!sw->w->options.plain)
         qsort_r(sequence, n, sizeof(*sequence), by_rank, columns);
     for (uint32_t i = 0; i < n; i++)
-        YG_TRY(write_column(sw, sequence[i], err));
+        if (sw->in_rest == NULL || !sw->in_rest[sequence[i]])
+            YG_TRY(write_column(sw, sequence[i], err));
+    YG_TRY(yg_seg_rest_write(sw, err));
     return yg_seg_shapes_write(sw, err);
 }
 
 static yg_rc write_stripe(struct w_work *sw, struct yg_err *err) {
+    YG_TRY(yg_seg_rest_choose(sw, err));
     YG_TRY(cut_granules(sw, err));
     YG_TRY(yg_seg_writer_begin_stripe(sw->w, sw->granule_count, &sw->stripe, err));
     for (uint32_t g = 0; g < sw->granule_count; g++)

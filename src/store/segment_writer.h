@@ -121,6 +121,9 @@ struct w_work {
     struct yg_arena *column; // for the column at hand
     uint32_t *cuts;          // granule g has rows [cuts[g], cuts[g + 1])
     uint32_t granule_count;
+    bool *in_rest;        // [source column]; NULL: none is
+    const uint32_t *rest; // those, by name and type
+    uint32_t rest_count;
     struct w_shapes shapes;
     struct w_parent parents[W_PARENTS_MAX];
     uint32_t parent_count;
@@ -143,6 +146,10 @@ struct w_lean {
     bool rows;                     // PARENT_ROW
     bool own;
 };
+
+// Which columns go into the rest (segment_rest.h); and the rest itself.
+yg_rc yg_seg_rest_choose(struct w_work *sw, struct yg_err *err) YG_MUST_USE;
+yg_rc yg_seg_rest_write(struct w_work *sw, struct yg_err *err) YG_MUST_USE;
 
 // Shapes: from the source's rows; then column by column; at last the shapes themselves.
 yg_rc yg_seg_shapes_build(struct w_work *sw, struct yg_err *err) YG_MUST_USE;
