@@ -6,6 +6,7 @@
 #include "store/segment.h"
 
 #define GRANULES_MAX 16u
+#define COLUMNS_MAX 4096u
 
 static void fix_crc(char *bytes, size_t len) {
     uint32_t crc = yg_crc32c(0, bytes, len - 4);
@@ -63,10 +64,12 @@ static void read_granule(struct yg_segment *seg, uint32_t granule) {
     if (yg_segment_block(seg, granule, arena, &b, &err) != YG_OK)
         return;
     YG_ASSERT(b->row_count <= YG_GRANULE_ROWS);
-    for (uint32_t c = 0; c < seg->dir.column_count; c++) {
+    yg_str name;
+    enum yg_type type;
+    for (uint32_t c = 0; c < COLUMNS_MAX && b->ops->column_at(b, c, &name, &type); c++) {
         const struct yg_vec *vecs[YG_TYPE_COUNT];
         uint32_t count = 0;
-        yg_rc rc = b->ops->columns(b, seg->dir.columns[c].name, vecs, &count, &err);
+        yg_rc rc = b->ops->columns(b, name, vecs, &count, &err);
         YG_ASSERT(rc == YG_OK || rc == YG_ECORRUPT || rc == YG_ENOMEM || rc == YG_ELIMIT);
         for (uint32_t i = 0; rc == YG_OK && i < count; i++)
             for (uint32_t r = 0; r < b->row_count; r++) {
