@@ -214,6 +214,8 @@ def agreement(c, servers):
 
 def differs(ours, theirs, tolerance):
     if isinstance(ours, dict):
+        # A group without a value is a group that another server does not have.
+        ours, theirs = ({k: x for k, x in side.items() if x is not None and x == x} for side in (ours, theirs))
         if set(ours) != set(theirs):
             more, less = sorted(map(str, set(ours) - set(theirs)))[:2], sorted(map(str, set(theirs) - set(ours)))[:2]
             return f"groups: only ours {len(set(ours) - set(theirs))} {more}, only theirs {len(set(theirs) - set(ours))} {less}"

@@ -274,11 +274,11 @@ def metric_queries(w):
 
     def m(query, step=60):
         def run(server):
-            # A step of a peer looks back, a bucket of the vendor looks ahead.
+            # A step of a peer covers (t − step, t], a bucket of the vendor [t, t + step): a second earlier they are the same.
             out = {}
-            for s in server.query_range(query, start_s + step, end_s, step):
+            for s in server.query_range(query, start_s + step - 1, end_s - 1, step):
                 for at, value in s["values"]:
-                    out[(",".join(f"{k}:{x}" for k, x in sorted(s["metric"].items()) if k != "__name__"), int(at) - step)] = float(value)
+                    out[(",".join(f"{k}:{x}" for k, x in sorted(s["metric"].items()) if k != "__name__"), int(at) + 1 - step)] = float(value)
             return out
         return run
 
