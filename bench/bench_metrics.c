@@ -185,6 +185,30 @@ static void ask_all(struct yg_mstore *ms, int64_t end_s) {
     }
 }
 
+// What 5,000 monitors ask in a minute: the last five of a function's series, each a group.
+static void ask_monitors(struct yg_mstore *ms, int64_t end_s) {
+    const uint32_t monitors = 5000;
+    double before = cpu_s();
+    size_t groups = 0;
+    for (uint32_t i = 0; i < monitors; i++) {
+        YG_AUTO_ARENA a = yg_arena_create(YG_MEM_QUERY, (size_t)64 << 20);
+        char text[96];
+        (void)snprintf(text, sizeof(text), "sum:fleet.requests{functionname:f%u} by {n}%s", i % 500,
+                       i % 2 ? ".as_count()" : "");
+        struct yg_metric_query *q;
+        struct yg_window_value *values;
+        uint32_t count;
+        struct yg_err err = {0};
+        must(yg_metric_parse(yg_str_c(text), a, &q, &err), &err);
+        must(yg_metric_window((struct yg_store *)(void *)ms, q, YG_WINDOW_SUM, 0,
+                              (end_s - 300) * 1000, end_s * 1000, a, &values, &count, &err),
+             &err);
+        groups += count;
+    }
+    printf("%u monitors, five minutes, %zu groups: %.2f CPU s\n", monitors, groups,
+           cpu_s() - before);
+}
+
 int main(int argc, char **argv) {
     if (argc != 4) {
         fputs("usage: bench_metrics DIR SERIES HOURS\n", stderr);
@@ -208,6 +232,7 @@ int main(int argc, char **argv) {
     print_files(ms);
     print_metrics(ms);
     ask_all(ms, end_s);
+    ask_monitors(ms, end_s);
     yg_mstore_close(ms);
     double before = cpu_s();
     must(yg_mstore_open(&o, &ms, &err), &err);

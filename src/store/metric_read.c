@@ -42,8 +42,11 @@ struct reading {
     struct wanted *wanted;
     uint32_t wanted_count;
     struct yg_mrun head; // copied under the lock
-    struct yg_mhead *frozen;
+    // Written or being written, oldest first; the last may be the frozen one.
+    struct yg_mhead *memory[YG_MS_RECENT_MAX + 1];
+    uint32_t memory_count;
     struct yg_mblocks *blocks;
+    uint32_t file_count;    // of them, from the first on, that are to be read
     struct source *sources; // in the order of the sequences
     uint32_t source_count;
     ZSTD_DCtx *zstd; // one for all cursors
@@ -94,9 +97,11 @@ static void pin(struct reading *r) {
         yg_mhead_copy(ms->head, w->id, w->type, r->range.from, r->range.to, &r->head);
         w->head_to = r->head.len;
     }
+    r->memory_count =
+        yg_mrecent_pin(&ms->recent, ms->blocks, r->range.from, &r->file_count, r->memory);
     if (ms->frozen != NULL) {
         atomic_fetch_add_explicit(&ms->frozen->refs, 1, memory_order_relaxed);
-        r->frozen = ms->frozen;
+        r->memory[r->memory_count++] = ms->frozen;
     }
     r->blocks = yg_mblocks_ref(ms->blocks);
     pthread_rwlock_unlock(&ms->state_lock);
@@ -113,9 +118,9 @@ static void open_cursor(struct reading *r, struct yg_mcursor *c, const struct yg
 }
 
 static void open_sources(struct reading *r) {
-    r->sources = yg_calloc(YG_MS_TAG, r->blocks->count + 1, sizeof(*r->sources));
+    r->sources = yg_calloc(YG_MS_TAG, r->file_count + 1, sizeof(*r->sources));
     bool aligned = r->range.from % r->step == 0 && r->range.to % r->step == 0;
-    for (uint32_t i = 0; i < r->blocks->count; i++) {
+    for (uint32_t i = 0; i < r->file_count; i++) {
         const struct yg_mblock *b = r->blocks->blocks[i];
         if (b->points == 0 || b->max_bucket < r->range.from || b->min_bucket >= r->range.to)
             continue;
@@ -142,8 +147,9 @@ static void take(struct yg_mcursor *c, uint32_t id, const struct yg_mrange *rang
 
 static void take_memory(const struct reading *r, const struct wanted *w,
                         const struct yg_mrange *ranges, uint32_t count, struct yg_mrun *run) {
-    for (uint32_t k = 0; r->frozen != NULL && k < count; k++)
-        yg_mhead_copy(r->frozen, w->id, w->type, ranges[k].from, ranges[k].to, run);
+    for (uint32_t i = 0; i < r->memory_count; i++)
+        for (uint32_t k = 0; k < count; k++)
+            yg_mhead_copy(r->memory[i], w->id, w->type, ranges[k].from, ranges[k].to, run);
     if (count == 1 && ranges[0].from == r->range.from && ranges[0].to == r->range.to) {
         yg_mrun_append(run, &r->head, w->head_from, w->head_to - w->head_from);
         return;
@@ -304,7 +310,8 @@ static void reading_fini(struct reading *r) {
     yg_free(YG_MS_TAG, r->sorted);
     yg_free(YG_MS_TAG, r->ranges);
     yg_mblocks_unref(r->blocks);
-    yg_mhead_unref(r->frozen);
+    for (uint32_t i = 0; i < r->memory_count; i++)
+        yg_mhead_unref(r->memory[i]);
     yg_mrun_fini(&r->head);
     yg_mrun_fini(&r->nodes);
     yg_mrun_fini(&r->points);

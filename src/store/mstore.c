@@ -122,6 +122,8 @@ static void publish_loaded(struct yg_mstore *ms, struct block_list *list) {
         }
         flushed = b->seq_hi;
         list->items[kept++] = b;
+        if (b->points > 0 && b->max_bucket >= ms->recent.since)
+            ms->recent.since = b->max_bucket + 1;
     }
     ms->blocks = yg_mblocks_create(kept);
     for (uint32_t i = 0; i < kept; i++)
@@ -217,6 +219,7 @@ void yg_mstore_close(struct yg_mstore *ms) {
     yg_event_fini(&ms->merge_idle);
     yg_mhead_unref(ms->head);
     yg_mhead_unref(ms->frozen);
+    yg_mstore_prune_recent(ms, true);
     yg_mblocks_unref(ms->blocks);
     yg_mlog_close(&ms->log);
     yg_mreg_fini(&ms->reg);
@@ -381,17 +384,20 @@ void yg_mstore_replace_blocks(struct yg_mstore *ms, uint32_t at, uint32_t drop,
         l->blocks[n++] = take_block;
     for (uint32_t i = at + drop; i < old->count; i++)
         l->blocks[n++] = yg_mblock_ref(old->blocks[i]);
-    struct yg_mhead *written = NULL;
+    struct yg_mhead *gone[YG_MS_RECENT_MAX + 1];
+    uint32_t gone_count = 0;
+    int64_t now_s = yg_now_ns(ms->clock) / YG_NS_PER_S;
     pthread_rwlock_wrlock(&ms->state_lock);
     ms->blocks = l;
     if (frozen_is_written) {
-        written = ms->frozen;
+        gone_count = yg_mrecent_put(&ms->recent, ms->frozen, now_s, gone);
         ms->frozen = NULL;
         yg_mstore_note_head_bytes(ms);
     }
     pthread_rwlock_unlock(&ms->state_lock);
     yg_mblocks_unref(old);
-    yg_mhead_unref(written);
+    for (uint32_t i = 0; i < gone_count; i++)
+        yg_mhead_unref(gone[i]);
     sum_file_bytes(ms);
 }
 
@@ -467,6 +473,7 @@ void yg_mstore_drop_blocks(struct yg_mstore *ms, uint32_t before_bucket) {
         }
         (void)yg_mblock_ref(b);
         yg_mstore_replace_blocks(ms, i, 1, NULL, false);
+        yg_mstore_prune_recent(ms, true); // its points may be in there
         (void)unlink(b->path);
         yg_mblock_unref(b);
     }
@@ -487,6 +494,7 @@ void yg_mstore_retain(struct yg_mstore *ms) {
         cutoff = 0;
     if (cutoff > 0)
         yg_mstore_drop_blocks(ms, (uint32_t)cutoff);
+    yg_mstore_prune_recent(ms, false);
     pthread_rwlock_wrlock(&ms->state_lock); // not between a batch's look-up and its points
     if (cutoff > 0)
         yg_mreg_expire(&ms->reg, (uint32_t)cutoff);

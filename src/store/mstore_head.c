@@ -72,8 +72,10 @@ static struct yg_hslot *slot_of(struct yg_mhead *h, struct yg_hrun *run, uint32_
     *ret_new = at == 0 || run->slots[at - 1].bucket != bucket;
     if (!*ret_new)
         return &run->slots[at - 1];
-    if (at == stop && stop > 0)
+    if (at == stop && stop > 0) {
         at = run->len;
+        h->late = true;
+    }
     if (run->len == run->cap) {
         uint32_t cap = run->cap ? run->cap * 2 : 4;
         struct yg_hslot *slots = yg_bump_alloc(&h->slots, cap * sizeof(*slots));
@@ -124,6 +126,7 @@ void yg_mhead_add(struct yg_mhead *h, uint32_t series, enum yg_metric_type type,
     bool fresh;
     struct yg_hslot *slot = slot_of(h, run_of(h, series), bucket, &fresh);
     h->point_count++;
+    h->max_bucket = bucket > h->max_bucket ? bucket : h->max_bucket;
     if (value == 0)
         value = 0; // no negative zero
     switch (type) {

@@ -26,7 +26,10 @@
 #define YG_MS_SERIES_PER_METRIC_MAX 200000u
 #define YG_MS_LIVE_FACTOR 4u // living series may be so many times the active ones
 #define YG_MS_ACTIVE_S 86400
-#define YG_MS_SERIES_ID_MAX (1u << 31) // ids are never used twice
+#define YG_MS_RECENT_MAX 16u                   // heads that stay in memory although written,
+#define YG_MS_RECENT_S 660                     // at most so long,
+#define YG_MS_RECENT_BYTES (64u * 1024 * 1024) // at most so much, or a quarter of the room's limit
+#define YG_MS_SERIES_ID_MAX (1u << 31)         // ids are never used twice
 #define YG_MS_NAME_ID_MAX (1u << 24)
 #define YG_MS_CHUNK_RAW_BYTES (64u * 1024u)          // a chunk is closed at this size
 #define YG_MS_CHUNK_YOUNG_BYTES (8u * 1024u)         // of level 0 and 1: read often, few series
@@ -222,6 +225,8 @@ struct yg_mhead {
     struct yg_bump slots;
     uint64_t point_count;
     uint64_t seq_lo, seq_hi;
+    uint32_t max_bucket;
+    bool late; // some run is not in order
 };
 struct yg_mhead *yg_mhead_create(void);
 void yg_mhead_unref(struct yg_mhead *h);
@@ -389,6 +394,25 @@ bool yg_mcursor_decode(struct yg_mcursor *c, const struct yg_mrange *ranges, uin
                        uint32_t fields, struct yg_mrun *run);
 void yg_mcursor_fini(struct yg_mcursor *c);
 
+// ------------------------------------------------------------ recent heads (mstore_recent.c)
+
+// The newest written heads, oldest first, without a gap.
+struct yg_mrecent {
+    struct yg_mhead *heads[YG_MS_RECENT_MAX];
+    int64_t written_s[YG_MS_RECENT_MAX];
+    uint32_t count;
+    uint64_t bytes;
+    uint32_t since; // every point of the files from this bucket on is in `heads`
+};
+// Keeps a head that was written; hands back those that are to be let go of (room for
+// YG_MS_RECENT_MAX + 1). Under state_lock.
+uint32_t yg_mrecent_put(struct yg_mrecent *r, struct yg_mhead *take_head, int64_t now_s,
+                        struct yg_mhead **ret_gone);
+// For a read from a bucket on: heads (a reference each, oldest first) and how many of the blocks,
+// from the first on, must be read beside them. Under state_lock.
+uint32_t yg_mrecent_pin(const struct yg_mrecent *r, const struct yg_mblocks *blocks,
+                        uint32_t from_bucket, uint32_t *ret_files, struct yg_mhead **ret_heads);
+
 // ------------------------------------------------------------ series log
 
 struct yg_mlog {
@@ -423,6 +447,7 @@ struct yg_mstore {
     struct yg_mhead *head;
     struct yg_mhead *frozen; // being written
     struct yg_mblocks *blocks;
+    struct yg_mrecent recent; // under state_lock
     uint64_t last_applied;
     _Atomic uint64_t flushed_sequence;
     _Atomic uint64_t head_bytes;
@@ -445,6 +470,8 @@ void yg_mstore_note_refused(struct yg_mstore *ms, yg_str name, uint32_t reason, 
 // Drops blocks whose newest point is older, but never the newest block. Under flush_lock.
 void yg_mstore_drop_blocks(struct yg_mstore *ms, uint32_t before_bucket);
 void yg_mstore_note_head_bytes(struct yg_mstore *ms); // under state_lock
+// Lets go of written heads that are too old or too large together, or of all. Takes the lock.
+void yg_mstore_prune_recent(struct yg_mstore *ms, bool all);
 // Under flush_lock: true when there is something to merge and nobody at it; the caller then calls
 // yg_mstore_start_merge without the lock (mstore_merge.c).
 bool yg_mstore_claim_merge(struct yg_mstore *ms);

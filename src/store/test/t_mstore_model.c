@@ -309,6 +309,33 @@ static void compare_with_points_only(struct model *m) {
     }
 }
 
+// Windows up to now say the same whether written heads are still in memory or files are read.
+static void compare_with_files(struct model *m, uint32_t at) {
+    static const struct yg_metric_reader_ops ops = {bits_series, NULL, on_warning, bits_batch};
+    for (uint32_t t = 0; t < YG_METRIC_TYPE_COUNT; t++) {
+        uint32_t back = pick(m, pick(m, 2) ? 100 : 1500);
+        const struct yg_metric_read_options o = {
+            .from_s = (int64_t)(START + (at > back ? at - back : 0)) * YG_BUCKET_S,
+            .to_s = (int64_t)(END + 360) * YG_BUCKET_S,
+            .fields = YG_MS_FIELDS_ALL};
+        char name[16];
+        (void)snprintf(name, sizeof(name), "m%u", t);
+        struct yg_mrecent none = {.since = UINT32_MAX}, kept = m->ms->recent;
+        struct bits b[2];
+        for (uint32_t i = 0; i < 2; i++) {
+            b[i] = (struct bits){.out = YG_BUF(YG_MEM_BASE, (size_t)1 << 28), .fields = o.fields};
+            m->ms->recent = i == 0 ? kept : none;
+            assert_int_equal(yg_mstore_read(m->ms, yg_str_c(name), NULL, &o, &ops, &b[i], NULL),
+                             YG_OK);
+        }
+        m->ms->recent = kept;
+        if (!yg_str_eq(yg_buf_str(&b[0].out), yg_buf_str(&b[1].out)))
+            fail_msg("%s: the last %u buckets before %u differ in files", name, back, at);
+        yg_buf_fini(&b[0].out);
+        yg_buf_fini(&b[1].out);
+    }
+}
+
 static bool has_level(const struct model *m, uint32_t level) {
     for (uint32_t i = 0; i < m->ms->blocks->count; i++)
         if (m->ms->blocks->blocks[i]->level >= level &&
@@ -327,11 +354,14 @@ static void run_model(bool odd, uint64_t seed) {
     m->dice = seed;
     test_clock.fake_ns = (int64_t)END * YG_BUCKET_S * YG_NS_PER_S;
     m->ms = open_dir(m->dir);
-    uint32_t at = 0;
+    uint32_t at = 0, kept = 0;
     for (uint32_t round = 0; at < BUCKETS; round++) {
         uint32_t span = 6 + pick(m, 40);
         feed(m, at, span);
         at += span;
+        if (!odd && round % 3 == 2)
+            compare_with_files(m, at);
+        kept += m->ms->recent.count;
         if (round % 60 == 59) {
             assert_int_equal(yg_mstore_flush(m->ms, NULL), YG_OK);
             yg_mstore_close(m->ms);
@@ -341,6 +371,7 @@ static void run_model(bool odd, uint64_t seed) {
             compare(m);
     }
     assert_true(has_level(m, YG_MS_ROLLUP_LEVEL)); // else nothing was rolled up
+    assert_true(kept > 0);
     if (!odd)
         compare(m);
     compare_with_points_only(m);
