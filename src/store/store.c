@@ -92,10 +92,9 @@ yg_rc yg_store_admit(struct yg_store *store, struct yg_err *err) {
     if (used > store->o.flush_bytes * MEMORY_FACTOR || room_full)
         return yg_fail(err, YG_EBUSY, "%llu bytes wait in memory to be written to files",
                        (unsigned long long)used);
-    uint64_t queued = yg_wal_queue_bytes(store->wal);
-    if (queued >= store->o.wal_queue_max_bytes)
+    if (yg_wal_queue_full(store->wal))
         return yg_fail(err, YG_EBUSY, "%llu bytes wait for the write-ahead log already",
-                       (unsigned long long)queued);
+                       (unsigned long long)yg_wal_queue_bytes(store->wal));
     return YG_OK;
 }
 

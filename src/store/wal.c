@@ -14,6 +14,17 @@
 #define STAGE_BYTES (1u << 20) // small frames are written together
 #define POKE_MS 100
 
+// How much may wait: what the disk takes in two seconds, as the last groups showed, so that a slow
+// disk makes senders wait a little and turns the rest away instead of keeping all of them for long.
+#define QUEUE_S 2
+#define QUEUE_BYTES_MIN (UINT64_C(512) << 10)
+#define PACE_BYTES_MIN                                                                             \
+    (UINT64_C(64) << 10)                // smaller groups show a sync's time, not the disk's pace
+#define PACE_NS_MIN (50 * YG_NS_PER_MS) // … unless they took long
+#define GROUP_BYTES_FIRST (UINT64_C(1) << 20)
+#define GROUP_BYTES_MAX (UINT64_C(64) << 20)
+#define GROUP_FAST_NS (200 * YG_NS_PER_MS)
+
 struct file {
     uint64_t number;
     uint64_t first_sequence;
@@ -30,6 +41,8 @@ struct yg_wal {
     struct yg_wal_item *first;
     struct yg_wal_item *last;
     uint64_t queued_bytes;
+    uint64_t queue_bytes_max; // by pace; never above the option
+    uint64_t group_bytes_max; // written with one sync; grows while that is quick
     bool poked;
     bool stopping;
     struct file *files; // the last one is being written
@@ -315,20 +328,57 @@ static bool wait_for_work(struct yg_wal *w) {
     return w->first != NULL || !w->stopping;
 }
 
+// Under the lock: the items of the next group and their bytes.
+static struct yg_wal_item *take_group(struct yg_wal *w, uint64_t *ret_bytes) {
+    struct yg_wal_item *list = w->first, *end = NULL;
+    uint64_t bytes = 0;
+    while (w->first && (end == NULL || bytes < w->group_bytes_max)) {
+        end = w->first;
+        bytes += frame_bytes(end->payload.len);
+        w->first = end->next;
+    }
+    if (end)
+        end->next = NULL;
+    if (w->first == NULL)
+        w->last = NULL;
+    w->queued_bytes -= bytes;
+    *ret_bytes = bytes;
+    return list;
+}
+
+// Under the lock: what a group of so many bytes that took so long says about the disk.
+static void note_pace(struct yg_wal *w, uint64_t bytes, int64_t took_ns) {
+    if (bytes < PACE_BYTES_MIN && took_ns < PACE_NS_MIN)
+        return;
+    double per_ns = (double)bytes / (double)(took_ns > 0 ? took_ns : 1);
+    double may_wait = per_ns * (double)(QUEUE_S * YG_NS_PER_S);
+    w->queue_bytes_max = may_wait >= (double)w->o.queue_max_bytes ? w->o.queue_max_bytes
+                         : may_wait < (double)QUEUE_BYTES_MIN     ? QUEUE_BYTES_MIN
+                                                                  : (uint64_t)may_wait;
+    bool quick = took_ns < GROUP_FAST_NS;
+    if (quick && bytes >= w->group_bytes_max && w->group_bytes_max < GROUP_BYTES_MAX)
+        w->group_bytes_max *= 2;
+    else if (!quick && w->group_bytes_max > GROUP_BYTES_FIRST)
+        w->group_bytes_max /= 2;
+}
+
 static void wal_main(void *arg) {
     struct yg_wal *w = arg;
     pthread_mutex_lock(&w->lock);
     for (;;) {
+        uint64_t bytes;
         bool more = wait_for_work(w);
-        struct yg_wal_item *list = w->first;
+        struct yg_wal_item *list = take_group(w, &bytes);
         bool poked = w->poked;
         bool stop = w->stopping;
-        w->first = w->last = NULL;
-        w->queued_bytes = 0;
         w->poked = false;
         pthread_mutex_unlock(&w->lock);
+        int64_t began_ns = yg_mono_ns(w->o.clock);
         write_group(w, list, poked, stop);
+        int64_t took_ns = yg_mono_ns(w->o.clock) - began_ns;
         pthread_mutex_lock(&w->lock);
+        if (bytes > 0)
+            note_pace(w, bytes, took_ns);
         if (!more)
             break;
     }
@@ -345,6 +395,8 @@ yg_rc yg_wal_start(const struct yg_wal_options *options, struct yg_wal **ret_wal
     struct yg_wal *w = yg_calloc(YG_MEM_STORE, 1, sizeof(*w));
     w->magic = WAL_MAGIC;
     w->o = *options;
+    w->queue_bytes_max = options->queue_max_bytes;
+    w->group_bytes_max = GROUP_BYTES_FIRST;
     w->fd = -1;
     w->next_sequence = w->group_first = options->next_sequence;
     w->next_number = options->next_number;
@@ -416,7 +468,7 @@ yg_rc yg_wal_push(struct yg_wal *w, struct yg_wal_item *item, struct yg_err *err
     uint64_t bytes = frame_bytes(item->payload.len);
     pthread_mutex_lock(&w->lock);
     YG_ASSERT(!w->stopping);
-    bool full = w->queued_bytes > 0 && w->queued_bytes + bytes > w->o.queue_max_bytes;
+    bool full = w->queued_bytes > 0 && w->queued_bytes + bytes > w->queue_bytes_max;
     if (!full) {
         item->next = NULL;
         if (w->last)
@@ -460,6 +512,13 @@ void yg_wal_release(struct yg_wal *w, uint64_t sequence) {
         (void)unlink(path); // one that stays is skipped by its numbers
     }
     yg_free(YG_MEM_STORE, files);
+}
+
+bool yg_wal_queue_full(struct yg_wal *w) {
+    pthread_mutex_lock(&w->lock);
+    bool full = w->queued_bytes > 0 && w->queued_bytes >= w->queue_bytes_max;
+    pthread_mutex_unlock(&w->lock);
+    return full;
 }
 
 uint64_t yg_wal_queue_bytes(struct yg_wal *w) {

@@ -108,6 +108,7 @@ void yg_wal_poke(struct yg_wal *wal); // delivered marks wait
 // Removes files whose frames all have numbers ≤ sequence.
 void yg_wal_release(struct yg_wal *wal, uint64_t sequence);
 uint64_t yg_wal_queue_bytes(struct yg_wal *wal);
+bool yg_wal_queue_full(struct yg_wal *wal);     // as much waits as the disk takes in two seconds
 uint64_t yg_wal_file_bytes(struct yg_wal *wal); // used bytes of all files
 
 // ------------------------------------------------------------ recovery
