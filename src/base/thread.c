@@ -380,7 +380,27 @@ static void run_call(void *arg) {
     pthread_mutex_unlock(&call->strand->lock);
 }
 
+// Runs fn at once when nobody is on the strand and nothing waits there: no worker is woken.
+static bool call_idle(struct yg_strand *s, yg_job_fn fn, void *arg) {
+    YG_CHECK(s, STRAND_MAGIC);
+    pthread_mutex_lock(&s->lock);
+    bool idle = !s->running && s->jobs.len == 0;
+    s->running |= idle;
+    pthread_mutex_unlock(&s->lock);
+    if (!idle)
+        return false;
+    fn(arg);
+    pthread_mutex_lock(&s->lock);
+    bool list = strand_rest(s);
+    pthread_mutex_unlock(&s->lock);
+    if (list)
+        pool_list(s->pool, s);
+    return true;
+}
+
 void yg_strand_call(struct yg_strand *s, yg_job_fn fn, void *arg) {
+    if (call_idle(s, fn, arg))
+        return;
     struct call call = {.job = {fn, arg}, .strand = s};
     (void)strand_put(s, (struct job){run_call, &call}, true, NULL);
     pthread_mutex_lock(&s->lock);

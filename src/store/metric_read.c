@@ -23,8 +23,10 @@ struct wanted {
 };
 
 struct source { // a block file
+    const struct reading *reading;
     const struct yg_mblock *block;
     bool rolled;              // `main` reads nodes, else points
+    bool roll_damaged;        // and met damage: points are read instead
     struct yg_mcursor main;   // once over every series
     struct yg_mcursor points; // opened when a node is shared; again forward only
     bool points_open;
@@ -64,6 +66,12 @@ static void reading_damage(void *ctx, const struct yg_err *err) {
     yg_mstore_note_damage(r->ms, err);
     if (r->ops->warning != NULL)
         r->ops->warning(r->ctx, yg_str_c(err->text));
+}
+
+static void roll_damage(void *ctx, const struct yg_err *err) {
+    struct source *s = ctx;
+    yg_mstore_note_damage(s->reading->ms, err); // nothing is missing in the answer
+    s->roll_damaged = true;
 }
 
 static void choose_series(struct reading *r, yg_str name, const struct yg_node *scope) {
@@ -110,9 +118,7 @@ static void pin(struct reading *r) {
 static void open_cursor(struct reading *r, struct yg_mcursor *c, const struct yg_mblock *b,
                         const struct yg_msection *section) {
     yg_mcursor_init(c, b, section, r->metric, r->range);
-    if (r->zstd == NULL)
-        r->zstd = ZSTD_createDCtx(); // NULL: the cursor tries itself, and says so
-    c->zstd = r->zstd;
+    c->zstd = &r->zstd;
     c->damage = reading_damage;
     c->damage_ctx = r;
 }
@@ -128,9 +134,14 @@ static void open_sources(struct reading *r) {
         const struct yg_msection *section = NULL;
         if (r->step > 1 && aligned && (r->fields & YG_METRIC_LAST) == 0 && !r->points_only)
             section = yg_mblock_section(b, r->step);
+        s->reading = r;
         s->block = b;
         s->rolled = section != NULL;
         open_cursor(r, &s->main, b, section ? section : &b->sections[0]);
+        if (s->rolled) {
+            s->main.damage = roll_damage;
+            s->main.damage_ctx = s;
+        }
     }
 }
 
@@ -235,6 +246,20 @@ static void mend_shared(struct reading *r, const struct wanted *w) {
     add_nodes(r, w->type, &r->shared, r->rolled[1], &r->nodes);
 }
 
+// The series' nodes out of a file's roll-ups. False, and from now on, when they are damaged.
+static bool take_rolled(struct reading *r, struct source *s, uint32_t id) {
+    uint32_t len = r->nodes.len, sketches = r->nodes.sketch_len;
+    take(&s->main, id, &r->range, 1, r->fields, &r->nodes);
+    if (!s->roll_damaged)
+        return true;
+    r->nodes.len = len;
+    r->nodes.sketch_len = sketches;
+    s->rolled = false;
+    yg_mcursor_fini(&s->main);
+    open_cursor(r, &s->main, s->block, &s->block->sections[0]);
+    return false;
+}
+
 // Everything about one series, settled: r->nodes.
 static void gather(struct reading *r, const struct wanted *w) {
     struct yg_mrun *points = r->step == 1 ? &r->nodes : &r->points;
@@ -242,7 +267,8 @@ static void gather(struct reading *r, const struct wanted *w) {
     yg_mrun_reset(&r->points);
     for (uint32_t i = 0; i < r->source_count; i++) {
         struct source *s = &r->sources[i];
-        take(&s->main, w->id, &r->range, 1, r->fields, s->rolled ? &r->nodes : points);
+        if (!s->rolled || !take_rolled(r, s, w->id))
+            take(&s->main, w->id, &r->range, 1, r->fields, points);
     }
     take_memory(r, w, &r->range, 1, points);
     yg_mrun_settle(points, w->type);

@@ -407,6 +407,8 @@ static bool freeze(struct yg_mstore *ms) {
     struct yg_mhead *fresh = yg_mhead_create();
     pthread_rwlock_wrlock(&ms->state_lock);
     if (ms->frozen == NULL && ms->head->point_count > 0) {
+        uint64_t mean = ms->head->point_count / ms->head->touched_len;
+        fresh->first_cap = mean < 15 ? (uint32_t)mean + 1 : 16; // as many as last time, and a bit
         ms->frozen = ms->head;
         ms->head = fresh;
         fresh = NULL;

@@ -80,13 +80,12 @@ static yg_rc read_chunk(const struct yg_mblock *b, uint64_t offset, uint32_t byt
         c->raw = yg_alloc(YG_MS_TAG, h.raw_bytes);
         c->raw_cap = h.raw_bytes;
     }
-    if (c->zstd == NULL) {
-        c->zstd = ZSTD_createDCtx();
-        c->own_zstd = true;
-    }
-    if (c->zstd == NULL)
+    ZSTD_DCtx **zstd = c->zstd != NULL ? c->zstd : &c->own_zstd;
+    if (*zstd == NULL)
+        *zstd = ZSTD_createDCtx();
+    if (*zstd == NULL)
         return yg_fail(err, YG_ENOMEM, "no memory for a zstd context");
-    size_t n = ZSTD_decompressDCtx(c->zstd, c->raw, c->raw_cap, payload, h.stored_bytes);
+    size_t n = ZSTD_decompressDCtx(*zstd, c->raw, c->raw_cap, payload, h.stored_bytes);
     if (ZSTD_isError(n) || n != h.raw_bytes)
         return yg_fail(err, YG_ECORRUPT, "zstd payload is damaged");
     *ret_raw = yg_str_n(c->raw, n);
@@ -410,7 +409,6 @@ void yg_mcursor_fini(struct yg_mcursor *c) {
     yg_free(YG_MS_TAG, c->stored);
     yg_free(YG_MS_TAG, c->raw);
     yg_mscratch_fini(&c->scratch);
-    if (c->own_zstd)
-        (void)ZSTD_freeDCtx(c->zstd);
+    (void)ZSTD_freeDCtx(c->own_zstd);
     *c = (struct yg_mcursor){0};
 }

@@ -11,6 +11,7 @@
 struct yg_mhead *yg_mhead_create(void) {
     struct yg_mhead *h = yg_calloc(YG_MS_TAG, 1, sizeof(*h));
     atomic_init(&h->refs, 1);
+    h->first_cap = 4;
     return h;
 }
 
@@ -77,7 +78,7 @@ static struct yg_hslot *slot_of(struct yg_mhead *h, struct yg_hrun *run, uint32_
         h->late = true;
     }
     if (run->len == run->cap) {
-        uint32_t cap = run->cap ? run->cap * 2 : 4;
+        uint32_t cap = run->cap ? run->cap + run->cap / 2 + 1 : h->first_cap;
         struct yg_hslot *slots = yg_bump_alloc(&h->slots, cap * sizeof(*slots));
         if (run->len > 0)
             memcpy(slots, run->slots, run->len * sizeof(*slots));

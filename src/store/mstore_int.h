@@ -226,7 +226,8 @@ struct yg_mhead {
     uint64_t point_count;
     uint64_t seq_lo, seq_hi;
     uint32_t max_bucket;
-    bool late; // some run is not in order
+    uint32_t first_cap; // slots that a series begins with
+    bool late;          // some run is not in order
 };
 struct yg_mhead *yg_mhead_create(void);
 void yg_mhead_unref(struct yg_mhead *h);
@@ -376,9 +377,10 @@ struct yg_mcursor {
     char *stored, *raw;
     size_t stored_cap, raw_cap, raw_len, pos;
     struct yg_mscratch scratch;
-    ZSTD_DCtx *zstd;
-    bool own_zstd; // else the context is lent by whoever set it, for cursors of one thread
-    bool valid;    // run is one
+    ZSTD_DCtx *own_zstd;
+    ZSTD_DCtx *
+        *zstd;  // made when it is needed; NULL: own_zstd, else lent, for cursors of one thread
+    bool valid; // run is one
     struct yg_mrunref run;
     void (*damage)(void *ctx, const struct yg_err *err);
     void *damage_ctx;
