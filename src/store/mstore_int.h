@@ -24,7 +24,8 @@
 #define YG_MS_REFUSED_METRIC (UINT32_MAX - 1) // too many of the metric
 #define YG_MS_SERIES_MAX 1000000u
 #define YG_MS_SERIES_PER_METRIC_MAX 200000u
-#define YG_MS_LIVE_FACTOR 4u // living series may be so many times the active ones
+#define YG_MS_OWN_SERIES 2000u // of yagura's own figures, on top: they tell of the limit
+#define YG_MS_LIVE_FACTOR 4u   // living series may be so many times the active ones
 #define YG_MS_ACTIVE_S 86400
 #define YG_MS_RECENT_MAX 16u                   // heads that stay in memory although written,
 #define YG_MS_RECENT_S 660                     // at most so long,

@@ -294,7 +294,9 @@ static uint32_t make_point_series(struct yg_mreg *r, const struct yg_point_serie
     uint32_t id = find_point_series(r, ps);
     if (id != YG_MS_NONE)
         return id;
-    if (r->series_active >= r->series_max || r->series_live / YG_MS_LIVE_FACTOR >= r->series_max ||
+    uint32_t most =
+        r->series_max + (yg_str_starts(ps->name, YG_STR("yagura.")) ? YG_MS_OWN_SERIES : 0);
+    if (r->series_active >= most || r->series_live / YG_MS_LIVE_FACTOR >= most ||
         r->series_len >= YG_MS_SERIES_ID_MAX || r->name_len >= YG_MS_NAME_ID_MAX) {
         return YG_MS_REFUSED;
     }

@@ -351,6 +351,16 @@ static void refused_points_are_counted_by_metric(void **state) {
     feed(&g, "a:1", T0, 1);
     feed(&g, "a:2", T0, 1);
     assert_int_equal(counter("yagura.metrics.refused", "reason:series_max") - before, 4);
+    struct yg_points *p = yg_points_create(1 << 20); // its own figures have a room beside
+    uint32_t id;
+    assert_int_equal(yg_points_series(p, YG_STR("yagura.rows"), NULL, 0, YG_STR(""),
+                                      YG_METRIC_GAUGE, 10, YG_STR(""), &id, NULL),
+                     YG_OK);
+    assert_int_equal(yg_points_add(p, id, T0, 1, NULL), YG_OK);
+    yg_mstore_apply(g.ms, p);
+    yg_points_destroy(p);
+    assert_int_equal(yg_mstore_series_count(g.ms), 5);
+    assert_int_equal(counter("yagura.metrics.refused", "reason:series_max") - before, 4);
     finish(&g);
     yg_log_level_set(YG_LOG_INFO);
 }
