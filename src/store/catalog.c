@@ -274,10 +274,30 @@ static yg_rc commit(struct yg_catalog *c, yg_rc rc, struct yg_err *err) {
     return rc;
 }
 
+static const char forget_segment[] = "DELETE FROM segments WHERE id=?";
+
+// Steps a statement of one number over the ids.
+static yg_rc for_ids(struct yg_catalog *c, const char *sql, const uint64_t *ids, uint32_t count,
+                     struct yg_err *err) {
+    sqlite3_stmt *st;
+    YG_TRY(prepare(c, sql, &st, err));
+    yg_rc rc = YG_OK;
+    for (uint32_t i = 0; i < count && rc == YG_OK; i++) {
+        (void)sqlite3_bind_int64(st, 1, (int64_t)ids[i]);
+        rc = step_done(c, st, err);
+    }
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
 yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publication *p,
                          struct yg_err *err) {
     YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
-    yg_rc rc = insert_segments(c, p->segments, p->segment_count, YG_CATALOG_LIVE, err);
+    yg_rc rc = for_ids(c, forget_segment, p->voided, p->voided_count, err);
+    if (rc == YG_OK)
+        rc = insert_segments(c, p->listed, p->listed_count, YG_CATALOG_LIVE, err);
+    if (rc == YG_OK)
+        rc = insert_segments(c, p->segments, p->segment_count, YG_CATALOG_LIVE, err);
     if (rc == YG_OK)
         rc = insert_versions(c, p, err);
     if (rc == YG_OK)
@@ -296,20 +316,6 @@ yg_rc yg_catalog_pend(struct yg_catalog *c, const struct yg_catalog_segment *seg
     if (rc == YG_OK)
         rc = exec(c, count_rows, err);
     return commit(c, rc, err);
-}
-
-// Steps a statement of one number over the ids.
-static yg_rc for_ids(struct yg_catalog *c, const char *sql, const uint64_t *ids, uint32_t count,
-                     struct yg_err *err) {
-    sqlite3_stmt *st;
-    YG_TRY(prepare(c, sql, &st, err));
-    yg_rc rc = YG_OK;
-    for (uint32_t i = 0; i < count && rc == YG_OK; i++) {
-        (void)sqlite3_bind_int64(st, 1, (int64_t)ids[i]);
-        rc = step_done(c, st, err);
-    }
-    (void)sqlite3_finalize(st);
-    return rc;
 }
 
 static const char select_segments[] =
@@ -354,7 +360,7 @@ yg_rc yg_catalog_change(struct yg_catalog *c, const struct yg_catalog_change *ch
 yg_rc yg_catalog_forget(struct yg_catalog *c, const uint64_t *ids, uint32_t count,
                         struct yg_err *err) {
     YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
-    yg_rc rc = for_ids(c, "DELETE FROM segments WHERE id=?", ids, count, err);
+    yg_rc rc = for_ids(c, forget_segment, ids, count, err);
     if (rc == YG_OK)
         rc = exec(c, count_rows, err);
     return commit(c, rc, err);

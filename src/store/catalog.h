@@ -59,6 +59,12 @@ struct yg_catalog_publication {
     uint64_t low_water; // all frames up to here are in segments, for every shard
     uint64_t metrics_low_water;
     const char *checkpoint; // file of open traces at low_water, or ""
+    // After a transaction of which nobody knows whether it happened: what is live whatever it said,
+    // and files that are not.
+    const struct yg_catalog_segment *listed;
+    uint32_t listed_count;
+    const uint64_t *voided;
+    uint32_t voided_count;
 };
 
 yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog,

@@ -275,6 +275,52 @@ void yg_store_replace(struct yg_store *store, struct yg_segment *const *gone, ui
     }
 }
 
+// ------------------------------------------------------------ doubts
+
+void yg_store_doubt(struct yg_store *store, uint64_t id, const char *path) {
+    YG_GROW(YG_MEM_STORE, store->doubts, store->doubt_count, store->doubt_cap);
+    store->doubts[store->doubt_count++] =
+        (struct yg_doubt){id, yg_strndup(YG_MEM_STORE, path, strlen(path))};
+}
+
+yg_rc yg_store_settle(struct yg_store *store, const struct yg_catalog_publication *p,
+                      struct yg_err *err) {
+    struct yg_catalog_publication all = *p;
+    struct yg_catalog_segment *listed = NULL;
+    uint32_t cap = 0;
+    uint64_t *ids = yg_alloc(YG_MEM_STORE, sizeof(*ids) * (store->doubt_count + 1u));
+    for (uint32_t i = 0; i < store->doubt_count; i++)
+        ids[i] = store->doubts[i].id;
+    all.voided = ids;
+    all.voided_count = store->doubt_count;
+    pthread_mutex_lock(&store->lists_lock);
+    for (int t = 0; t < YG_TRACK_COUNT; t++)
+        for (uint32_t i = 0; i < store->files[t].count; i++) {
+            YG_GROW(YG_MEM_STORE, listed, all.listed_count, cap);
+            listed[all.listed_count++] = yg_store_entry(store->files[t].segs[i]);
+        }
+    pthread_mutex_unlock(&store->lists_lock);
+    all.listed = listed;
+    yg_rc rc = yg_catalog_publish(store->catalog, &all, err);
+    for (uint32_t i = 0; rc == YG_OK && i < store->doubt_count; i++)
+        (void)unlink(store->doubts[i].path);
+    if (rc == YG_OK)
+        yg_store_doubts_free(store);
+    yg_free(YG_MEM_STORE, ids);
+    yg_free(YG_MEM_STORE, listed);
+    return rc;
+}
+
+void yg_store_doubts_free(struct yg_store *store) {
+    for (uint32_t i = 0; i < store->doubt_count; i++)
+        yg_free(YG_MEM_STORE, store->doubts[i].path);
+    yg_free(YG_MEM_STORE, store->doubts);
+    store->doubts = NULL;
+    store->doubt_count = store->doubt_cap = 0;
+}
+
+// ------------------------------------------------------------ dead files
+
 struct burial {
     struct yg_store *store;
     uint64_t *gone;

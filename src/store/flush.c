@@ -40,6 +40,7 @@ struct flush {
     struct yg_segment **gone[YG_TRACK_COUNT];
     uint32_t gone_count[YG_TRACK_COUNT];
     char checkpoint[64];
+    bool doubtful; // the transaction failed and may have happened all the same
 };
 
 // ------------------------------------------------------------ cut
@@ -298,7 +299,10 @@ static yg_rc publish(struct flush *f, struct yg_err *err) {
     };
     if (f->count || f->checkpoint[0])
         YG_TRY(yg_file_sync_dir(store->dir_segments, err));
-    YG_TRY(yg_catalog_publish(store->catalog, &p, err));
+    yg_rc rc = store->doubt_count ? yg_store_settle(store, &p, err)
+                                  : yg_catalog_publish(store->catalog, &p, err);
+    f->doubtful = rc != YG_OK;
+    YG_TRY(rc);
     uint32_t at = 0;
     for (int t = 0; t < YG_TRACK_COUNT; t++) {
         struct yg_publication lists = {
@@ -320,6 +324,16 @@ static void remove_checkpoint(struct yg_store *store, const char *name) {
     char path[4096];
     (void)snprintf(path, sizeof(path), "%s/%s", store->dir_segments, name);
     (void)unlink(path);
+}
+
+// Of a flush that failed.
+static void end_checkpoint(struct flush *f) {
+    char path[4096];
+    (void)snprintf(path, sizeof(path), "%s/%s", f->store->dir_segments, f->checkpoint);
+    if (f->doubtful)
+        yg_store_doubt(f->store, 0, path);
+    else
+        (void)unlink(path);
 }
 
 static void after(struct flush *f) {
@@ -344,10 +358,12 @@ static void after(struct flush *f) {
 
 static yg_rc flush_steps(struct flush *f, struct yg_err *err) {
     struct yg_store *store = f->store;
+    if (store->doubt_count) // no more files before the catalogue takes a transaction
+        YG_TRY(yg_catalog_forget(store->catalog, NULL, 0, err));
     atomic_store(&store->oldest_memory_mono_ns, 0); // what comes from now on is for the next one
     YG_TRY(cut_all(f, err));
     if (collect(f) == 0 && f->low_water == store->flushed &&
-        yg_mstore_head_bytes(store->mstore) == 0)
+        yg_mstore_head_bytes(store->mstore) == 0 && store->doubt_count == 0)
         return YG_OK;
     pthread_mutex_lock(&store->lists_lock);
     for (int t = 0; t < YG_TRACK_COUNT; t++)
@@ -367,11 +383,13 @@ static void flush_fini(struct flush *f, bool published) {
         yg_buf_fini(&f->cuts[s].open_traces);
     yg_free(YG_MEM_STORE, f->cuts);
     for (uint32_t i = 0; i < f->count; i++) {
-        f->files[i]->unlink_at_end = !published;
+        f->files[i]->unlink_at_end = !published && !f->doubtful;
+        if (f->doubtful)
+            yg_store_doubt(f->store, f->files[i]->id, f->files[i]->path);
         yg_segment_unref(f->files[i]);
     }
     if (!published && f->checkpoint[0])
-        remove_checkpoint(f->store, f->checkpoint);
+        end_checkpoint(f);
     for (int t = 0; t < YG_TRACK_COUNT; t++)
         yg_free(YG_MEM_STORE, f->gone[t]);
     yg_free(YG_MEM_STORE, f->segments);

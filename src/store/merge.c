@@ -43,6 +43,7 @@ struct merge {
     struct yg_catalog_segment out; // the output's entry
     bool named;                    // in the catalogue
     bool written;                  // a file
+    bool doubtful;                 // the last transaction failed and may have happened all the same
     struct yg_segment *damaged;
     bool too_wide;
 };
@@ -290,7 +291,9 @@ static yg_rc pend(struct merge *m, struct yg_err *err) {
     struct yg_store *store = m->store;
     m->out.id = atomic_fetch_add(&store->next_segment_id, 1);
     pthread_mutex_lock(&store->flush_lock);
-    yg_rc rc = yg_catalog_pend(store->catalog, &m->out, 1, err);
+    yg_rc rc = store->doubt_count ? yg_fail(err, YG_ECANCEL,
+                                            "a flush has to settle first what the catalogue holds")
+                                  : yg_catalog_pend(store->catalog, &m->out, 1, err);
     pthread_mutex_unlock(&store->flush_lock);
     return rc;
 }
@@ -365,7 +368,9 @@ static yg_rc publish_locked(struct merge *m, struct yg_err *err) {
         .add = &m->out,
         .add_count = m->written,
     };
-    YG_TRY(yg_catalog_change(store->catalog, &change, err));
+    yg_rc rc = yg_catalog_change(store->catalog, &change, err);
+    m->doubtful = rc != YG_OK;
+    YG_TRY(rc);
     swap_lists(m);
     return YG_OK;
 }
@@ -400,8 +405,13 @@ static void abandon(struct merge *m) {
     char path[4096];
     struct yg_err err;
     yg_store_file_path(store, m->out.track, m->out.day, m->out.id, path, sizeof(path));
-    (void)unlink(path);
     pthread_mutex_lock(&store->flush_lock);
+    if (m->doubtful) {
+        yg_store_doubt(store, m->out.id, path);
+        pthread_mutex_unlock(&store->flush_lock);
+        return;
+    }
+    (void)unlink(path);
     if (yg_catalog_forget(store->catalog, &m->out.id, 1, &err) != YG_OK)
         yg_log(YG_LOG_DEBUG, "store", "an unfinished merge stays named until the next start",
                YG_KV_C("why", err.text));

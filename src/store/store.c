@@ -453,6 +453,7 @@ static void store_free(struct yg_store *store) {
     yg_free(YG_MEM_TRACES, store->versions.slots);
     yg_deletions_free(&store->deletions);
     yg_free(YG_MEM_STORE, store->merging.dead);
+    yg_store_doubts_free(store);
     for (uint32_t i = 0; i < YG_STORE_INDEXES_MAX; i++)
         yg_free(YG_MEM_STORE, store->indexes[i].name);
     yg_event_fini(&store->stop);

@@ -127,6 +127,13 @@ struct yg_merging {
     _Atomic bool waits_for_disk;
 };
 
+// A file of a transaction that failed, but may be in SQLite's log whole (its sync failed): it stays
+// until a later transaction, which says again what is live, has succeeded. No merge begins before.
+struct yg_doubt {
+    uint64_t id; // 0: no segment
+    char *path;
+};
+
 #define YG_STORE_INDEXES_MAX 64u
 struct yg_store_index {
     char *name;
@@ -165,6 +172,8 @@ struct yg_store {
     _Atomic uint64_t rows_flushed, bytes_flushed;
     uint64_t settled[YG_TRACK_COUNT]; // of the flush that runs: deletions that it need not apply
     struct yg_merging merging;
+    struct yg_doubt *doubts; // under flush_lock
+    uint32_t doubt_count, doubt_cap;
     struct yg_deletions deletions;                       // under lists_lock
     struct yg_store_index indexes[YG_STORE_INDEXES_MAX]; // under lists_lock; 0 is main
     char checkpoint[64];                                 // name of the file of open traces, or ""
@@ -253,6 +262,12 @@ void yg_store_replace(struct yg_store *store, struct yg_segment *const *gone, ui
                       struct yg_segment *add);
 // Dead files whose last reader is gone are forgotten by the catalogue; under flush_lock.
 void yg_store_bury(struct yg_store *store);
+// Doubts, all under flush_lock: a file of a transaction that failed; a publication that settles
+// them (the same as yg_catalog_publish where there are none).
+void yg_store_doubt(struct yg_store *store, uint64_t id, const char *path);
+yg_rc yg_store_settle(struct yg_store *store, const struct yg_catalog_publication *p,
+                      struct yg_err *err) YG_MUST_USE;
+void yg_store_doubts_free(struct yg_store *store);
 
 // merge.c
 void yg_store_merge_init(struct yg_store *store);
