@@ -15,12 +15,12 @@ void yg_buf_fini(struct yg_buf *b) {
     b->ptr = NULL;
     b->len = 0;
     b->cap = 0;
-    b->failed = false;
+    b->failed = b->no_memory = false;
 }
 
 void yg_buf_reset(struct yg_buf *b) {
     b->len = 0;
-    b->failed = false;
+    b->failed = b->no_memory = false;
 }
 
 // The size after more_bytes; 0 where it would pass the limit.
@@ -73,9 +73,15 @@ yg_rc yg_buf_append(struct yg_buf *b, yg_str s, struct yg_err *err) {
     return YG_OK;
 }
 
+static void make_room(struct yg_buf *b, size_t more_bytes) {
+    yg_rc rc = yg_buf_reserve(b, more_bytes, NULL);
+    b->failed |= rc != YG_OK;
+    b->no_memory |= rc == YG_ENOMEM;
+}
+
 void yg_buf_put(struct yg_buf *b, const void *ptr, size_t len) {
-    if (len > b->cap - b->len && yg_buf_reserve(b, len, NULL) != YG_OK)
-        b->failed = true;
+    if (len > b->cap - b->len)
+        make_room(b, len);
     if (b->failed || len == 0)
         return;
     memcpy(b->ptr + b->len, ptr, len);
@@ -87,8 +93,8 @@ void yg_buf_puts(struct yg_buf *b, yg_str s) {
 }
 
 void yg_buf_putc(struct yg_buf *b, char c) {
-    if (b->len == b->cap && yg_buf_reserve(b, 1, NULL) != YG_OK)
-        b->failed = true;
+    if (b->len == b->cap)
+        make_room(b, 1);
     if (!b->failed)
         b->ptr[b->len++] = c;
 }
@@ -113,6 +119,8 @@ void yg_buf_printf(struct yg_buf *b, const char *fmt, ...) {
 }
 
 yg_rc yg_buf_ok(const struct yg_buf *b, struct yg_err *err) {
+    if (b->no_memory) // whoever may free some, or take more, tells it apart
+        return yg_fail(err, YG_ENOMEM, "no memory for a buffer (%s)", yg_mem_tag_name(b->tag));
     if (b->failed)
         return yg_fail(err, YG_ELIMIT, "output exceeds %zu bytes", b->limit_bytes);
     return YG_OK;
@@ -123,5 +131,5 @@ void yg_buf_move(struct yg_buf *b, struct yg_buf *ret_buf) {
     b->ptr = NULL;
     b->len = 0;
     b->cap = 0;
-    b->failed = false;
+    b->failed = b->no_memory = false;
 }

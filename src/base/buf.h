@@ -13,7 +13,8 @@ struct yg_buf {
     size_t cap;
     size_t limit_bytes;
     enum yg_mem_tag tag;
-    bool failed; // an unchecked append met the limit; see yg_buf_ok
+    bool failed;    // an unchecked append met the limit or too little memory; see yg_buf_ok
+    bool no_memory; // it was the memory
 };
 
 #define YG_BUF(mem_tag, limit) ((struct yg_buf){.limit_bytes = (limit), .tag = (mem_tag)})
@@ -30,7 +31,8 @@ void yg_buf_put(struct yg_buf *b, const void *ptr, size_t len);
 void yg_buf_puts(struct yg_buf *b, yg_str s);
 void yg_buf_putc(struct yg_buf *b, char c);
 void yg_buf_printf(struct yg_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-yg_rc yg_buf_ok(const struct yg_buf *b, struct yg_err *err) YG_MUST_USE; // ELIMIT if one was cut
+yg_rc yg_buf_ok(const struct yg_buf *b,
+                struct yg_err *err) YG_MUST_USE; // ELIMIT, ENOMEM if one was cut
 
 static inline yg_str yg_buf_str(const struct yg_buf *b) {
     return (yg_str){b->ptr, b->len};

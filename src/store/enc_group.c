@@ -71,6 +71,8 @@ static uint32_t find_group(struct grouping *g, const char *key, uint32_t len, ui
         return NO_GROUP;
     g->groups[g->count] = (struct group){hash, (uint32_t)g->keys.len, len, fields, 0};
     yg_buf_put(&g->keys, key, len);
+    if (g->keys.failed) // what is not kept cannot be compared: the text stays whole
+        return NO_GROUP;
     g->slots[slot] = (uint16_t)(g->count + 1);
     return g->count++;
 }

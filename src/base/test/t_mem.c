@@ -64,6 +64,22 @@ static void injected_failure_comes_at_n(void **state) {
     yg_free(YG_MEM_BASE, a);
 }
 
+// Too little memory is not the same as too large: whoever can free some tries again.
+static void buffer_finds_no_memory(void **state) {
+    (void)state;
+    YG_AUTO(yg_buf) b = YG_BUF(YG_MEM_BASE, 1000);
+    struct yg_err err;
+    yg_mem_test_fail_at(1);
+    yg_buf_putc(&b, 'x');
+    yg_mem_test_fail_at(0);
+    assert_int_equal(yg_buf_ok(&b, &err), YG_ENOMEM);
+    yg_buf_puts(&b, YG_STR("later")); // a hole would be worse
+    assert_int_equal(b.len, 0);
+    yg_buf_reset(&b);
+    yg_buf_puts(&b, YG_STR("anew"));
+    assert_int_equal(yg_buf_ok(&b, &err), YG_OK);
+}
+
 static void buffer_meets_its_limit(void **state) {
     (void)state;
     YG_AUTO(yg_buf) b = YG_BUF(YG_MEM_BASE, 1000);
@@ -159,6 +175,7 @@ int main(void) {
         cmocka_unit_test(accounts_balance),
         cmocka_unit_test(limit_refuses),
         cmocka_unit_test(injected_failure_comes_at_n),
+        cmocka_unit_test(buffer_finds_no_memory),
         cmocka_unit_test(buffer_meets_its_limit),
         cmocka_unit_test(arena_aligns_grows_and_defers),
         cmocka_unit_test(arena_stops_at_its_limit),

@@ -653,6 +653,36 @@ static void stored_chunks_are_read(void **state) {
             fail_msg("encoding %u is not in %s", k, path);
 }
 
+// From the n-th limited allocation on all fail: no memory, or values that are read all the same.
+static void encoding_without_memory_is_an_error(void **state) {
+    (void)state;
+    static struct golden g;
+    uint32_t refused = 0;
+    for (uint32_t k = 0; k < GOLDEN_CHUNKS; k++)
+        for (int64_t n = 1; n < 12; n++) {
+            YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 64u << 20);
+            YG_AUTO(yg_buf) out = YG_BUF(YG_MEM_STORE, 1u << 24);
+            struct yg_seg_entry entry;
+            struct yg_encoder e;
+            struct decoded d;
+            struct yg_err why = {0};
+            golden_values(k, &g, arena);
+            yg_encoder_init(&e, YG_ENC_LEVEL_FINAL);
+            yg_mem_test_fail_at(n);
+            yg_rc rc = yg_encode_chunk(&e, &g.in, &out, &entry, &why);
+            yg_mem_test_fail_at(0);
+            yg_encoder_fini(&e);
+            refused += rc == YG_ENOMEM;
+            assert_true(rc == YG_OK || rc == YG_ENOMEM);
+            if (rc != YG_OK)
+                continue;
+            OK(yg_buf_reserve(&out, YG_PACK_SLACK, err));
+            OK(decode(&g.in, out.ptr, entry.stored_bytes, arena, &d, err));
+            check_equal(&g.in, &d);
+        }
+    assert_true(refused > GOLDEN_CHUNKS);
+}
+
 static void every_encoding_was_chosen(void **state) {
     (void)state;
     for (uint32_t k = YG_ENC_INTS; k <= YG_ENC_STR_OWN; k++)
@@ -674,6 +704,7 @@ int main(void) {
         cmocka_unit_test(ids_of_two_lengths_come_back),
         cmocka_unit_test(a_missing_own_column_is_damage),
         cmocka_unit_test(stored_chunks_are_read),
+        cmocka_unit_test(encoding_without_memory_is_an_error),
         cmocka_unit_test(every_encoding_was_chosen), // after all others
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
