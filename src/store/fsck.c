@@ -11,8 +11,10 @@
 #include "base/hash.h"
 #include "base/panic.h"
 #include "model/points.h"
+#include "store/key_format.h"
 #include "store/mstore_format.h"
 #include "store/mstore_int.h"
+#include "store/segment_rest.h"
 #include "store/store_int.h"
 
 #define LINE_BYTES 1024
@@ -119,6 +121,35 @@ static void decode_granule(struct fsck *k, struct yg_segment *seg, uint32_t s, u
     k->sum.rows += st->granules[g].rows;
 }
 
+// Columns that have no record of their own.
+static void decode_rest(struct fsck *k, struct yg_segment *seg, uint32_t stripe,
+                        struct yg_arena *arena) {
+    struct yg_rest_cursor cursor = {0};
+    struct yg_err err = {0};
+    uint32_t keys = 0;
+    yg_arena_reset(arena);
+    if (yg_segment_rest_count(seg, stripe, &keys, &err) != YG_OK)
+        say(k, true, "%s", err.text);
+    for (uint32_t i = 0; i < keys; i++) {
+        const uint32_t *rows;
+        struct yg_seg_values v;
+        if (yg_segment_rest_read(seg, stripe, i, &cursor, arena, &rows, &v, &err) != YG_OK)
+            say(k, true, "%s", err.text);
+    }
+}
+
+// Pages of the key index, which queries read one by one.
+static void check_keys(struct fsck *k, const struct yg_segment *seg) {
+    for (uint32_t p = 0; p < seg->dir.keys.part_count; p++) {
+        struct yg_err err = {0};
+        char *data;
+        if (yg_key_part_load(&seg->dir.keys, p, &data, &err) == YG_OK)
+            yg_free(YG_MEM_STORE, data);
+        else
+            say(k, true, "%s: %s", seg->path, err.text);
+    }
+}
+
 static void check_entry(struct fsck *k, const struct yg_catalog_segment *s,
                         const struct yg_seg_peek *peek, const char *path) {
     if (peek->id != s->id || peek->track != s->track || peek->day != s->day ||
@@ -155,7 +186,9 @@ static void check_segment(struct fsck *k, const struct yg_catalog_segment *s, co
         if (seg->dir.granule_count != s->granules)
             say(k, true, "%s: byte 0: %u granules, catalog.db says %u", path,
                 seg->dir.granule_count, s->granules);
+        check_keys(k, seg);
         for (uint32_t st = 0; st < seg->dir.stripe_count; st++) {
+            decode_rest(k, seg, st, arena);
             check_records(k, seg, &seg->dir.stripes[st]);
             for (uint32_t g = 0; g < seg->dir.stripes[st].granule_count; g++)
                 decode_granule(k, seg, st, g, arena);

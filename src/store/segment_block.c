@@ -225,10 +225,10 @@ yg_rc yg_columns_want_segment(struct yg_columns *cs, struct yg_segment *seg, str
     for (uint32_t s = 0; s < dir->stripe_count; s++)
         for (uint32_t i = 0; i < dir->stripes[s].record_count; i++) {
             const struct yg_seg_record *rec = &dir->stripes[s].records[i];
-            const struct yg_seg_column *c = &dir->columns[rec->head.column];
             uint32_t count = 0, col;
             if (!YG_RECORD_IS_COLUMN(rec->head.column))
                 continue;
+            const struct yg_seg_column *c = &dir->columns[rec->head.column];
             for (uint32_t e = 0; e < rec->head.entry_count; e++)
                 count += rec->entries[e].count;
             YG_TRY(yg_columns_want(cs, c->name, c->type, count, &col, err));

@@ -239,6 +239,11 @@ static bool parse_stripe_v2(struct parser *p, const struct yg_seg_dir *d, struct
 
 // ------------------------------------------------------------ the whole
 
+static int column_cmp(const struct yg_seg_column *a, const struct yg_seg_column *b) {
+    int cmp = yg_str_cmp(a->name, b->name);
+    return cmp ? cmp : (int)a->type - (int)b->type;
+}
+
 static bool parse_columns(struct parser *p, struct yg_seg_dir *d) {
     d->columns = yg_calloc(YG_MEM_CACHE, d->column_count + 1u, sizeof(*d->columns));
     for (uint32_t i = 0; i < d->column_count; i++) {
@@ -249,6 +254,8 @@ static bool parse_columns(struct parser *p, struct yg_seg_dir *d) {
         if (name == NULL)
             return false;
         d->columns[i] = (struct yg_seg_column){{name, head[1]}, (enum yg_type)head[0]};
+        if (i > 0 && column_cmp(&d->columns[i - 1], &d->columns[i]) >= 0)
+            return false; // they are looked up by halves, and a name has each type once
     }
     return true;
 }

@@ -13,13 +13,19 @@ static yg_rc no_memory(struct yg_err *err) {
     return yg_fail(err, YG_ENOMEM, "no memory for a column that another leans on");
 }
 
-// The column that the chunk leans on; it must not lean on one itself.
+static bool is_string(enum yg_type type) {
+    return type == YG_T_STR || type == YG_T_JSON;
+}
+
+// The column that the chunk leans on; it must not lean on one itself, nor its texts on a third: a
+// damaged directory could close a ring.
 static yg_rc read_parent(const struct yg_lean *l, struct yg_seg_values *ret, struct yg_err *err) {
     const struct yg_seg_stripe *st = &l->seg->dir.stripes[l->stripe];
     uint32_t column = l->record->head.parent;
     const struct yg_seg_record *parent =
         column == YG_COLUMN_NONE ? NULL : yg_segment_record(st, column);
-    if (parent == NULL || parent->head.parent != YG_COLUMN_NONE)
+    if (parent == NULL || parent->head.parent != YG_COLUMN_NONE ||
+        (is_string(l->seg->dir.columns[column].type) && parent->head.dict.stored_bytes == 0))
         return damaged("its parent column is missing or leans on another", err);
     return yg_segment_values(l->seg, l->stripe, l->granule, column, l->arena, ret, err);
 }
@@ -35,6 +41,11 @@ yg_rc yg_lean_presence(struct yg_segment *seg, uint32_t stripe, uint32_t granule
                        uint32_t shape_bit, struct yg_arena *arena, uint64_t *bits,
                        struct yg_err *err) {
     struct yg_seg_values v;
+    const struct yg_seg_record *shapes =
+        yg_segment_record(&seg->dir.stripes[stripe], YG_RECORD_SHAPES);
+    if (shapes == NULL || shapes->head.parent != YG_COLUMN_NONE ||
+        shapes->head.dict.stored_bytes == 0) // else they might lean on what has shapes
+        return damaged("the stripe has no shapes", err);
     YG_TRY(yg_segment_values(seg, stripe, granule, YG_RECORD_SHAPES, arena, &v, err));
     if (v.count != v.rows || v.codes == NULL || v.dict->count > YG_SEG_SHAPES_MAX)
         return damaged("the granule has no shapes", err);

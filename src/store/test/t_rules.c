@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store's rules: resent bodies, retention, full disk and full memory, failed writes, damage,
 // points beside rows.
+#include "store/fsck.h"
+#include "store/key_format.h"
 #include "store/test/rows_common.h"
 
 #include <errno.h>
@@ -558,8 +560,55 @@ static void points_survive_a_kill(void **state) {
     remove_tree(dir);
 }
 
+// ------------------------------------------------------------ fsck
+
+static void count_fault(void *ctx, const char *line) {
+    (void)line;
+    ++*(uint32_t *)ctx;
+}
+
+static void flip_byte(const char *path, uint64_t at) {
+    char byte;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+    (void)close(fd);
+}
+
+// Queries read a key index page by page, so nobody would meet what no query asks for.
+static void fsck_reads_the_pages_of_key_indexes(void **state) {
+    (void)state;
+    struct fixture f = {0};
+    struct model m = MODEL();
+    struct rng r = {31};
+    fixture_start(&f);
+    store_rows(f.store, &m, random_batch(&r, YG_TRACK_SPANS, 3000, 0, 1));
+    OK(yg_store_flush(f.store, err));
+    struct yg_segment *seg = yg_segment_of_file(f.store->files[YG_TRACK_SPANS].segs[0]->path);
+    OK(yg_segment_load(seg, err));
+    assert_true(seg->dir.keys.part_count > 0);
+    const struct yg_key_part_head *h = &seg->dir.keys.parts[0].head;
+    uint64_t page_at = h->offset + yg_key_table_bytes(h);
+    yg_store_close(f.store);
+    uint32_t faults = 0;
+    struct yg_fsck_options options = {.fault = count_fault, .ctx = &faults};
+    struct yg_fsck_summary sum;
+    OK(yg_store_fsck(f.dir, &options, &sum, err));
+    assert_int_equal(faults, 0);
+    flip_byte(seg->path, page_at);
+    OK(yg_store_fsck(f.dir, &options, &sum, err));
+    assert_int_equal(faults, 1);
+    yg_segment_unref(seg);
+    fixture_open(&f);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fsck_reads_the_pages_of_key_indexes),
         cmocka_unit_test(a_body_whose_answer_got_lost_is_known),
         cmocka_unit_test(digests_survive_a_kill),
         cmocka_unit_test(digests_are_forgotten_after_fifteen_minutes),

@@ -279,6 +279,64 @@ static void damaged_leaning_columns_are_errors(void **state) {
     damage(wide_batch(&r, 700, 0, 3000), 3);
 }
 
+// The shapes of a stripe made to follow a column whose presence they are.
+static void columns_that_lean_in_a_ring_are_errors(void **state) {
+    (void)state;
+    struct rng r = {26};
+    char path[64];
+    struct seen seen;
+    check_batch(spans_batch(&r, 20000), path, &seen);
+    YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_STORE, 64u << 20);
+    struct yg_segment *seg;
+    OK(yg_file_read_all(path, &bytes, err));
+    OK(yg_segment_of_bytes(&bytes, &seg, err));
+    const struct yg_seg_stripe *st = &seg->dir.stripes[0];
+    struct yg_seg_record *shapes = yg_segment_record(st, YG_RECORD_SHAPES);
+    assert_non_null(shapes);
+    for (uint32_t i = 0; i < st->record_count; i++) {
+        const struct yg_seg_record *rec = &st->records[i];
+        struct yg_seg_chunk head;
+        memcpy(&head, seg->mem.ptr + rec->entries[0].offset, sizeof(head));
+        if (rec->head.dict.stored_bytes && rec->head.parent == YG_COLUMN_NONE &&
+            (head.flags & YG_CHUNK_F_PRESENCE) == YG_PRESENCE_SHAPE)
+            shapes->head.parent = rec->head.column;
+    }
+    assert_int_not_equal(shapes->head.parent, YG_COLUMN_NONE);
+    shapes->head.map = shapes->head.dict;
+    for (uint32_t e = 0; e < shapes->head.entry_count; e++)
+        seg->mem.ptr[shapes->entries[e].offset + offsetof(struct yg_seg_chunk, encoding)] =
+            (char)YG_ENC_FOLLOW;
+    assert_true(read_everything(seg) > 0);
+    yg_segment_unref(seg);
+    (void)unlink(path);
+}
+
+// Columns of a directory: (type, bytes of the name, name) each, in order and once.
+static void columns_stand_in_order(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t types[2];
+        const char *names[2];
+        bool good;
+    } cases[] = {
+        {{YG_T_STR, YG_T_STR}, {"a", "b"}, true},  {{YG_T_STR, YG_T_I64}, {"a", "a"}, true},
+        {{YG_T_STR, YG_T_STR}, {"a", "a"}, false}, {{YG_T_I64, YG_T_STR}, {"a", "a"}, false},
+        {{YG_T_STR, YG_T_STR}, {"b", "a"}, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const uint32_t counts[2] = {2, 0};
+        struct yg_seg_dir d = {.bytes = yg_calloc(YG_MEM_CACHE, 1, 48)};
+        memcpy(d.bytes, counts, 8);
+        for (size_t k = 0; k < 2; k++) {
+            const uint32_t head[2] = {cases[i].types[k], 1};
+            memcpy(d.bytes + 8 + 16 * k, head, 8);
+            d.bytes[16 + 16 * k] = cases[i].names[k][0];
+        }
+        assert_int_equal(yg_seg_dir_parse(&d, YG_SEG_VERSION, 40, 0, 0), cases[i].good);
+        yg_seg_dir_fini(&d);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_follow_functions_and_parents),
@@ -286,6 +344,8 @@ int main(void) {
         cmocka_unit_test(numbers_as_messages_write_them),
         cmocka_unit_test(rare_columns_are_columns_still),
         cmocka_unit_test(damaged_leaning_columns_are_errors),
+        cmocka_unit_test(columns_that_lean_in_a_ring_are_errors),
+        cmocka_unit_test(columns_stand_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
