@@ -14,6 +14,7 @@
 #include <math.h>
 
 #define DEPTH_MAX 32u
+#define EXPRS_MAX 512u // who evaluates goes down one by one
 
 struct parser {
     yg_str text;
@@ -23,6 +24,7 @@ struct parser {
     struct yg_arena *arena;
     struct yg_trace_query *q;
     uint32_t depth;
+    uint32_t exprs;
     struct yg_err *err;
 };
 
@@ -77,6 +79,8 @@ static size_t closing(const struct parser *p, size_t at, bool *ret_group) {
 
 static yg_rc new_expr(struct parser *p, enum yg_trace_op op, struct yg_trace_expr *left,
                       struct yg_trace_expr *right, struct yg_trace_expr **ret) {
+    if (++p->exprs > EXPRS_MAX)
+        return bad(p, p->at, "more than 512 operators and span queries");
     struct yg_trace_expr *e = YG_NEW(p->arena, struct yg_trace_expr);
     if (e == NULL)
         return yg_fail(p->err, YG_ENOMEM, "no memory for a trace query");

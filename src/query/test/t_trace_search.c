@@ -376,12 +376,27 @@ static void test_refusals(void **state) {
     }
 }
 
+// Each operator is a step down for who evaluates: a text of them without end is refused.
+static void test_very_many_operators(void **state) {
+    (void)state;
+    struct yg_trace_query *q;
+    static char text[300000];
+    for (size_t i = 0; i + 3 <= sizeof(text); i += 3)
+        memcpy(text + i, i + 6 > sizeof(text) ? "a  " : "a||", 3);
+    OK(yg_trace_query_parse(yg_str_n("a||a||a", 7), NULL, 0, arena, &q, &err));
+    struct yg_err why = {0};
+    assert_int_equal(yg_trace_query_parse(yg_str_n(text, sizeof(text)), NULL, 0, arena, &q, &why),
+                     YG_EINPUT);
+    assert_non_null(strstr(why.text, "512"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_random, begin, end),
         cmocka_unit_test_setup_teardown(test_conditions, begin, end),
         cmocka_unit_test_setup_teardown(test_ends, begin, end),
         cmocka_unit_test_setup_teardown(test_refusals, begin, end),
+        cmocka_unit_test_setup_teardown(test_very_many_operators, begin, end),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
