@@ -47,6 +47,24 @@ static bool has_time(const struct yg_json_node *root, const char *key, yg_str *r
     return ret_text->len > 0;
 }
 
+// The search. A misspelt or odd one must not read as "all rows".
+static yg_rc read_query(const struct yg_json_node *root, yg_str *ret_query, struct yg_err *err) {
+    static const char *const known[] = {"track", "from", "to", "query"};
+    for (const struct yg_json_node *m = root->child; m; m = m->next) {
+        size_t k = 0;
+        while (k < sizeof(known) / sizeof(known[0]) && !yg_str_eq_c(m->key, known[k]))
+            k++;
+        if (k == sizeof(known) / sizeof(known[0]))
+            return yg_fail(err, YG_EINPUT, "%.*s: only track, from, to and query are known here",
+                           YG_STR_FMT(yg_str_sub(m->key, 0, 60)));
+    }
+    const struct yg_json_node *node = yg_json_get(root, "query");
+    if (node && !yg_json_is(node, YG_JSON_STRING))
+        return yg_fail(err, YG_EINPUT, "query: a text is expected");
+    *ret_query = yg_json_str_or(node, YG_STR(""));
+    return YG_OK;
+}
+
 static void reply_taken(struct yg_http_request *take_req, uint64_t id) {
     struct yg_buf out = yg_api_buf();
     struct yg_json_writer w = YG_JSON_WRITER(&out);
@@ -75,10 +93,12 @@ void yg_ui_data_delete(struct yg_http_request *take_req) {
         yg_ui_reply_error(take_req, 400, "Bad request", 0, "from and to are both needed");
         return;
     }
-    yg_str query = yg_json_str_or(yg_json_get(root, "query"), YG_STR(""));
+    yg_str query;
     struct yg_time_range range;
     uint64_t id;
-    yg_rc rc = yg_ui_range(api, from, to, &range, &err);
+    yg_rc rc = read_query(root, &query, &err);
+    if (rc == YG_OK)
+        rc = yg_ui_range(api, from, to, &range, &err);
     if (rc == YG_OK)
         rc = yg_store_delete(api->store, track, range, query, &id, &err);
     if (rc != YG_OK) {

@@ -523,6 +523,23 @@ static void facet_values(void **state) {
                      400);
 }
 
+// What the call does not know is refused: it would delete more than was meant.
+static void refuses_odd_deletions(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"track\":\"spans\",\"from\":\"now-1h\",\"to\":\"now\",\"q\":\"service:x\"}",
+        "{\"track\":\"spans\",\"from\":\"now-1h\",\"to\":\"now\",\"query\":7}",
+        "{\"track\":\"spans\",\"from\":\"now-1h\",\"to\":\"now\",\"query\":[\"service:x\"]}",
+        "{\"track\":\"spans\",\"from\":\"now-1h\",\"query\":\"service:x\"}",
+        "[]",
+    };
+    yg_str body;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
+        assert_int_equal(ask("POST", "/api/yagura/v1/data/delete", bodies[i], &body), 400);
+    const struct yg_json_node *list = yg_json_get(get("/api/yagura/v1/data/delete"), "deletions");
+    assert_int_equal(list->count, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_traces),
@@ -534,6 +551,7 @@ int main(void) {
         cmocka_unit_test(fleet),
         cmocka_unit_test(facets),
         cmocka_unit_test(facet_values),
+        cmocka_unit_test(refuses_odd_deletions),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
