@@ -125,6 +125,8 @@ static void open_cursor(struct reading *r, struct yg_mcursor *c, const struct yg
 
 static void open_sources(struct reading *r) {
     r->sources = yg_calloc(YG_MS_TAG, r->file_count + 1, sizeof(*r->sources));
+    if (r->file_count > 0)
+        r->zstd = atomic_exchange_explicit(&r->ms->spare_zstd, NULL, memory_order_acq_rel);
     bool aligned = r->range.from % r->step == 0 && r->range.to % r->step == 0;
     for (uint32_t i = 0; i < r->file_count; i++) {
         const struct yg_mblock *b = r->blocks->blocks[i];
@@ -330,6 +332,8 @@ static void reading_fini(struct reading *r) {
         yg_mcursor_fini(&r->sources[i].main);
         yg_mcursor_fini(&r->sources[i].points);
     }
+    if (r->zstd != NULL) // making one costs as much as reading a series
+        r->zstd = atomic_exchange_explicit(&r->ms->spare_zstd, r->zstd, memory_order_acq_rel);
     (void)ZSTD_freeDCtx(r->zstd);
     yg_free(YG_MS_TAG, r->sources);
     yg_free(YG_MS_TAG, r->wanted);

@@ -221,6 +221,7 @@ void yg_mstore_close(struct yg_mstore *ms) {
     yg_mhead_unref(ms->frozen);
     yg_mstore_prune_recent(ms, true);
     yg_mblocks_unref(ms->blocks);
+    (void)ZSTD_freeDCtx(atomic_load_explicit(&ms->spare_zstd, memory_order_acquire));
     yg_mlog_close(&ms->log);
     yg_mreg_fini(&ms->reg);
     yg_map_fini(&ms->refused_by_name);

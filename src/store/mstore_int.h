@@ -457,7 +457,8 @@ struct yg_mstore {
     _Atomic uint64_t file_bytes;
     _Atomic uint64_t damaged;
     _Atomic bool closing;
-    struct yg_event merge_idle; // reset while a merge runs or waits for a worker
+    _Atomic(ZSTD_DCtx *) spare_zstd; // of the last read, for the next; may be NULL
+    struct yg_event merge_idle;      // reset while a merge runs or waits for a worker
     struct yg_counter *damaged_counter, *refused_value, *refused_time;
     struct yg_map refused_by_name; // → place in refused_counters; under state_lock
     struct yg_counter **refused_counters;
