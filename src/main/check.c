@@ -13,6 +13,7 @@
 #define EXIT_USAGE 2
 #define EXIT_DIRECTORY 4
 #define EXIT_DAMAGED 5
+#define FSCK_USAGE "usage: yagura fsck [--running | --repair] DIR\n"
 
 static void print_fault(void *ctx, const char *line) {
     (void)ctx;
@@ -24,8 +25,8 @@ static void print_note(void *ctx, const char *line) {
     printf("note: %s\n", line);
 }
 
-static int run_fsck(const char *dir) {
-    struct yg_fsck_options options = {.fault = print_fault, .note = print_note};
+static int run_fsck(const char *dir, bool repair) {
+    struct yg_fsck_options options = {.fault = print_fault, .note = print_note, .repair = repair};
     struct yg_fsck_summary sum;
     struct yg_err err = {0};
     if (yg_store_fsck(dir, &options, &sum, &err) != YG_OK) {
@@ -60,25 +61,27 @@ static int lock_if_there(const char *dir, int *ret_lock) {
 
 int yg_fsck_command(int argc, char *const *argv) {
     const char *dir = NULL;
-    bool running = false;
+    bool running = false, repair = false;
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--running") == 0) {
             running = true;
+        } else if (strcmp(argv[i], "--repair") == 0) {
+            repair = true;
         } else if (argv[i][0] == '-' || dir != NULL) {
-            fprintf(stderr, "yagura: fsck: %s\nusage: yagura fsck [--running] DIR\n", argv[i]);
+            fprintf(stderr, "yagura: fsck: %s\n" FSCK_USAGE, argv[i]);
             return EXIT_USAGE;
         } else {
             dir = argv[i];
         }
     }
-    if (dir == NULL) {
-        fprintf(stderr, "usage: yagura fsck [--running] DIR\n");
+    if (dir == NULL || (running && repair)) {
+        fprintf(stderr, FSCK_USAGE);
         return EXIT_USAGE;
     }
     int lock = -1;
     int code = running ? 0 : lock_if_there(dir, &lock);
     if (code == 0)
-        code = run_fsck(dir);
+        code = run_fsck(dir, repair);
     yg_lock_release(&lock);
     return code;
 }

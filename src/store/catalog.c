@@ -3,8 +3,12 @@
 #include "store/catalog.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
 
@@ -133,6 +137,8 @@ static bool has_meta(struct yg_catalog *c) {
     return has;
 }
 
+static void refresh_copy(struct yg_catalog *c);
+
 // Makes what is not there; brings an older schema up to this one.
 static yg_rc set_up(struct yg_catalog *c, struct yg_err *err) {
     char version[16];
@@ -146,6 +152,9 @@ static yg_rc set_up(struct yg_catalog *c, struct yg_err *err) {
 static yg_rc check_schema(struct yg_catalog *c, struct yg_err *err) {
     char version[16];
     YG_TRY(yg_catalog_get(c, "schema", version, sizeof(version), err));
+    if (strcmp(version, "2") == 0)
+        return yg_fail(err, YG_EINPUT, "%s: schema 2: a server that starts here brings it up",
+                       c->path);
     if (strcmp(version, SCHEMA_VERSION) != 0)
         return yg_fail(err, YG_ECORRUPT, "%s: schema %s, this build reads " SCHEMA_VERSION, c->path,
                        version);
@@ -163,6 +172,8 @@ static yg_rc open_with(const char *path, int flags, struct yg_catalog **ret_cata
         rc = set_up(c, err);
     if (rc == YG_OK)
         rc = check_schema(c, err);
+    if (rc == YG_OK && (flags & SQLITE_OPEN_READWRITE))
+        refresh_copy(c);
     if (rc == YG_OK)
         *ret_catalog = c;
     else
@@ -255,8 +266,11 @@ static yg_rc set_marks(struct yg_catalog *c, const struct yg_catalog_publication
     return rc;
 }
 
+static void take_copy(struct yg_catalog *c);
+
 // Ends a transaction whose steps gave rc. A commit that reports an error may have happened all the
-// same: each names itself, so that one can look.
+// same: each names itself, so that one can look. The copy follows before anything is removed that
+// the transaction made superfluous: a copy that is one transaction behind is as good.
 static yg_rc commit(struct yg_catalog *c, yg_rc rc, struct yg_err *err) {
     char name[YG_UUID_TEXT_BYTES], found[YG_UUID_TEXT_BYTES] = "";
     yg_uuid_v4(name);
@@ -264,13 +278,15 @@ static yg_rc commit(struct yg_catalog *c, yg_rc rc, struct yg_err *err) {
         rc = yg_catalog_set(c, "publication", name, err);
     if (rc == YG_OK)
         rc = exec(c, "COMMIT", err);
-    if (rc == YG_OK)
-        return YG_OK;
     struct yg_err look;
-    (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-    if (yg_catalog_get(c, "publication", found, sizeof(found), &look) == YG_OK &&
-        strcmp(found, name) == 0)
-        return YG_OK;
+    if (rc != YG_OK) {
+        (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+        if (yg_catalog_get(c, "publication", found, sizeof(found), &look) == YG_OK &&
+            strcmp(found, name) == 0)
+            rc = YG_OK;
+    }
+    if (rc == YG_OK)
+        take_copy(c);
     return rc;
 }
 
@@ -366,10 +382,15 @@ yg_rc yg_catalog_forget(struct yg_catalog *c, const uint64_t *ids, uint32_t coun
     return commit(c, rc, err);
 }
 
-yg_rc yg_catalog_forget_versions(struct yg_catalog *c, int32_t day, struct yg_err *err) {
+static yg_rc delete_versions(struct yg_catalog *c, int32_t day, struct yg_err *err) {
     char sql[80];
     (void)snprintf(sql, sizeof(sql), "DELETE FROM trace_versions WHERE day<%d", (int)day);
     return exec(c, sql, err);
+}
+
+yg_rc yg_catalog_forget_versions(struct yg_catalog *c, int32_t day, struct yg_err *err) {
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    return commit(c, delete_versions(c, day, err), err);
 }
 
 yg_rc yg_catalog_drop_days(struct yg_catalog *c, enum yg_track track, uint32_t index_id,
@@ -381,14 +402,10 @@ yg_rc yg_catalog_drop_days(struct yg_catalog *c, enum yg_track track, uint32_t i
                    index_id, (int)day);
     yg_rc rc = exec(c, sql, err);
     if (rc == YG_OK && track == YG_TRACK_TRACES)
-        rc = yg_catalog_forget_versions(c, day, err);
+        rc = delete_versions(c, day, err);
     if (rc == YG_OK)
         rc = exec(c, count_rows, err);
-    if (rc == YG_OK)
-        rc = exec(c, "COMMIT", err);
-    if (rc != YG_OK)
-        (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-    return rc;
+    return commit(c, rc, err);
 }
 
 // ------------------------------------------------------------ reading
@@ -485,15 +502,18 @@ yg_rc yg_catalog_put_deletion(struct yg_catalog *c, const struct yg_catalog_dele
     const int64_t values[DELETION_NUMBERS] = {
         (int64_t)d->id,       d->track,      d->from_ns,       d->to_ns,
         (int64_t)d->sequence, d->created_ns, (int64_t)d->rows, d->state};
-    YG_TRY(prepare(c, "INSERT OR REPLACE INTO deletions VALUES(?,?,?,?,?,?,?,?,?,?)", &st, err));
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    yg_rc rc = prepare(c, "INSERT OR REPLACE INTO deletions VALUES(?,?,?,?,?,?,?,?,?,?)", &st, err);
+    if (rc != YG_OK)
+        return commit(c, rc, err);
     for (int k = 0; k < DELETION_NUMBERS; k++)
         (void)sqlite3_bind_int64(st, k + 1, values[k]);
     (void)sqlite3_bind_text(st, DELETION_NUMBERS + 1, d->query.ptr, (int)d->query.len,
                             SQLITE_STATIC);
     (void)sqlite3_bind_int64(st, DELETION_NUMBERS + 2, deletion_crc(values, d->query));
-    yg_rc rc = step_done(c, st, err);
+    rc = step_done(c, st, err);
     (void)sqlite3_finalize(st);
-    return rc;
+    return commit(c, rc, err);
 }
 
 yg_rc yg_catalog_each_deletion(struct yg_catalog *c,
@@ -553,12 +573,19 @@ yg_rc yg_catalog_each_index(struct yg_catalog *c,
     return rc;
 }
 
-yg_rc yg_catalog_index(struct yg_catalog *c, yg_str name, uint32_t *ret_id, struct yg_err *err) {
+static yg_rc add_index(struct yg_catalog *c, yg_str name, struct yg_err *err) {
     sqlite3_stmt *st;
     YG_TRY(prepare(c, "INSERT OR IGNORE INTO indexes(name) VALUES(?)", &st, err));
     (void)sqlite3_bind_text(st, 1, name.ptr, (int)name.len, SQLITE_STATIC);
     yg_rc rc = step_done(c, st, err);
     (void)sqlite3_finalize(st);
+    return rc;
+}
+
+yg_rc yg_catalog_index(struct yg_catalog *c, yg_str name, uint32_t *ret_id, struct yg_err *err) {
+    sqlite3_stmt *st;
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    yg_rc rc = commit(c, add_index(c, name, err), err);
     YG_TRY(rc);
     YG_TRY(prepare(c, "SELECT id FROM indexes WHERE name=?", &st, err));
     (void)sqlite3_bind_text(st, 1, name.ptr, (int)name.len, SQLITE_STATIC);
@@ -637,4 +664,238 @@ yg_rc yg_catalog_set(struct yg_catalog *c, const char *key, const char *value, s
     yg_rc rc = step_done(c, st, err);
     (void)sqlite3_finalize(st);
     return rc;
+}
+
+// ------------------------------------------------------------ the copy beside it
+
+#define COPY_BYTES_MAX ((size_t)1 << 30)
+#define ROLLBACK_AT 18 // two bytes of SQLite's header: 1 = no write-ahead log
+
+struct copy_header {
+    char magic[4];
+    uint32_t version;
+    uint64_t bytes;
+    uint64_t hash[2]; // xxh3-128 of the bytes
+};
+_Static_assert(sizeof(struct copy_header) == 32, "header of catalog.copy is 32 bytes");
+
+static void beside(const char *path, const char *suffix, char *out, size_t cap) {
+    size_t n = strlen(path);
+    if (n > 3 && strcmp(path + n - 3, ".db") == 0)
+        n -= 3;
+    (void)snprintf(out, cap, "%.*s%s", (int)n, path, suffix);
+}
+
+static void skip_segment(void *ctx, const struct yg_catalog_segment *s) {
+    (void)ctx;
+    (void)s;
+}
+static yg_rc skip_deletion(void *ctx, const struct yg_catalog_deletion *d, struct yg_err *err) {
+    (void)ctx;
+    (void)d;
+    (void)err;
+    return YG_OK;
+}
+
+yg_rc yg_catalog_check_rows(struct yg_catalog *c, struct yg_err *err) {
+    uint64_t damaged = 0, marks[2];
+    YG_TRY(yg_catalog_marks(c, &marks[0], &marks[1], err));
+    YG_TRY(yg_catalog_each_deletion(c, skip_deletion, NULL, err));
+    YG_TRY(yg_catalog_each_segment(c, skip_segment, NULL, &damaged, err));
+    if (damaged)
+        return yg_fail(err, YG_ECORRUPT, "%s: %llu rows of segments are damaged or missing",
+                       c->path, (unsigned long long)damaged);
+    return YG_OK;
+}
+
+static yg_rc write_copy(struct yg_catalog *c, const char *path, struct yg_err *err) {
+    YG_AUTO(yg_buf) out = YG_BUF(YG_MEM_STORE, COPY_BYTES_MAX);
+    sqlite3_int64 size = 0;
+    unsigned char *bytes = sqlite3_serialize(c->db, "main", &size, 0);
+    if (bytes == NULL)
+        return yg_fail(err, YG_ENOMEM, "%s: no memory for its copy", c->path);
+    if (size > ROLLBACK_AT + 1)
+        bytes[ROLLBACK_AT] = bytes[ROLLBACK_AT + 1] = 1;
+    struct copy_header head = {{'Y', 'G', 'C', 'C'}, 1, (uint64_t)size, {0, 0}};
+    yg_hash_stable128(bytes, (size_t)size, head.hash);
+    yg_rc rc = yg_buf_append(&out, yg_str_n((const char *)&head, sizeof(head)), err);
+    if (rc == YG_OK)
+        rc = yg_buf_append(&out, yg_str_n((const char *)bytes, (size_t)size), err);
+    sqlite3_free(bytes);
+    return rc == YG_OK ? yg_file_replace(path, yg_buf_str(&out), err) : rc;
+}
+
+// Of a sound catalogue only. A copy that could not follow is put aside: it is no longer what the
+// directory looked like, but its rows of files that are still there are true.
+static void take_copy(struct yg_catalog *c) {
+    char path[4096], old[4096];
+    struct yg_err err = {0};
+    beside(c->path, ".copy", path, sizeof(path));
+    beside(c->path, ".copy.old", old, sizeof(old));
+    yg_rc rc = yg_catalog_check_rows(c, &err);
+    if (rc == YG_OK)
+        rc = write_copy(c, path, &err);
+    if (rc == YG_OK)
+        return;
+    if (access(path, F_OK) == 0 && rename(path, old) != 0)
+        (void)unlink(path);
+    yg_log(YG_LOG_WARN, "store", "catalog.db has no copy for now", YG_KV_C("why", err.text));
+}
+
+static yg_rc read_copy(const char *path, struct yg_buf *out, struct yg_err *err) {
+    struct copy_header head;
+    uint64_t hash[2];
+    YG_TRY(yg_file_read_all(path, out, err));
+    bool whole = out->len > sizeof(head);
+    if (whole) {
+        memcpy(&head, out->ptr, sizeof(head));
+        whole = memcmp(head.magic, "YGCC", 4) == 0 && head.version == 1 &&
+                head.bytes == out->len - sizeof(head);
+    }
+    if (!whole)
+        return yg_fail(err, YG_ECORRUPT, "%s: byte 0: not a whole copy of a catalogue", path);
+    yg_hash_stable128(out->ptr + sizeof(head), head.bytes, hash);
+    if (memcmp(hash, head.hash, sizeof(hash)) != 0)
+        return yg_fail(err, YG_ECORRUPT, "%s: byte 16: bad checksum", path);
+    return YG_OK;
+}
+
+static yg_rc open_bytes(struct yg_catalog *c, const char *ptr, size_t len, struct yg_err *err) {
+    if (sqlite3_open_v2(":memory:", &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
+        SQLITE_OK)
+        return fail(c, "open", err);
+    unsigned char *own = sqlite3_malloc64(len);
+    if (own == NULL)
+        return yg_fail(err, YG_ENOMEM, "%s: no memory to read it", c->path);
+    memcpy(own, ptr, len);
+    if (sqlite3_deserialize(c->db, "main", own, (sqlite3_int64)len, (sqlite3_int64)len,
+                            SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY) !=
+        SQLITE_OK)
+        return fail(c, "open", err);
+    return check_schema(c, err);
+}
+
+yg_rc yg_catalog_open_copy(const char *path, bool old, struct yg_catalog **ret_catalog,
+                           struct yg_err *err) {
+    char copy[4096];
+    YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_STORE, COPY_BYTES_MAX);
+    beside(path, old ? ".copy.old" : ".copy", copy, sizeof(copy));
+    YG_TRY(read_copy(copy, &bytes, err));
+    struct yg_catalog *c = yg_calloc(YG_MEM_STORE, 1, sizeof(*c));
+    c->path = yg_strndup(YG_MEM_STORE, copy, strlen(copy));
+    yg_rc rc = open_bytes(c, bytes.ptr + sizeof(struct copy_header),
+                          bytes.len - sizeof(struct copy_header), err);
+    if (rc == YG_OK)
+        rc = yg_catalog_check_rows(c, err);
+    if (rc == YG_OK)
+        *ret_catalog = c;
+    else
+        yg_catalog_close(c);
+    return rc;
+}
+
+// A crash came between a transaction and its copy, or there is none yet.
+static void refresh_copy(struct yg_catalog *c) {
+    char own[YG_UUID_TEXT_BYTES], its[YG_UUID_TEXT_BYTES] = "";
+    struct yg_catalog *copy;
+    struct yg_err err = {0};
+    if (yg_catalog_get(c, "publication", own, sizeof(own), &err) != YG_OK)
+        return; // new, or not readable
+    if (yg_catalog_open_copy(c->path, false, &copy, &err) == YG_OK) {
+        if (yg_catalog_get(copy, "publication", its, sizeof(its), &err) != YG_OK)
+            its[0] = 0;
+        yg_catalog_close(copy);
+    }
+    if (strcmp(own, its) != 0)
+        take_copy(c);
+}
+
+// ------------------------------------------------------------ repair
+
+yg_rc yg_catalog_restore(const char *path, struct yg_err *err) {
+    static const char *const parts[] = {".db", ".db-wal", ".db-shm"};
+    char copy[4096], from[4096], to[4096];
+    YG_AUTO(yg_buf) bytes = YG_BUF(YG_MEM_STORE, COPY_BYTES_MAX);
+    beside(path, ".copy", copy, sizeof(copy));
+    YG_TRY(read_copy(copy, &bytes, err));
+    for (int i = 0; i < 3; i++) {
+        char aside[32];
+        (void)snprintf(aside, sizeof(aside), ".damaged%s", parts[i]);
+        beside(path, parts[i], from, sizeof(from));
+        beside(path, aside, to, sizeof(to));
+        if (access(from, F_OK) == 0)
+            YG_TRY(yg_file_rename(from, to, err));
+    }
+    yg_str content =
+        yg_str_n(bytes.ptr + sizeof(struct copy_header), bytes.len - sizeof(struct copy_header));
+    return yg_file_replace(path, content, err);
+}
+
+struct mend {
+    struct yg_catalog *to;
+    sqlite3_stmt *look;
+    bool (*is_there)(void *ctx, const struct yg_catalog_segment *s);
+    void *ctx;
+    uint64_t mended;
+    yg_rc rc;
+    struct yg_err *err;
+};
+
+static void mend_row(void *ctx, const struct yg_catalog_segment *s) {
+    struct mend *m = ctx;
+    struct yg_catalog_segment own;
+    if (m->rc != YG_OK || s->state != YG_CATALOG_LIVE)
+        return;
+    (void)sqlite3_bind_int64(m->look, 1, (int64_t)s->id);
+    bool good = sqlite3_step(m->look) == SQLITE_ROW && read_segment(m->look, &own);
+    (void)sqlite3_reset(m->look);
+    if (good || !m->is_there(m->ctx, s))
+        return;
+    m->rc = insert_segments(m->to, s, 1, YG_CATALOG_LIVE, m->err);
+    m->mended++;
+}
+
+// Rows that are still wrong go: their files are named as unknown from then on.
+static yg_rc drop_wrong_rows(struct yg_catalog *c, uint64_t *ret_dropped, struct yg_err *err) {
+    sqlite3_stmt *st;
+    uint64_t *ids = NULL;
+    uint32_t count = 0, cap = 0;
+    YG_TRY(prepare(c, select_segments, &st, err));
+    int code;
+    while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+        struct yg_catalog_segment s;
+        if (read_segment(st, &s))
+            continue;
+        YG_GROW(YG_MEM_STORE, ids, count, cap);
+        ids[count++] = (uint64_t)sqlite3_column_int64(st, 0);
+    }
+    yg_rc rc = code == SQLITE_DONE ? YG_OK : fail(c, "segments", err);
+    (void)sqlite3_finalize(st);
+    if (rc == YG_OK)
+        rc = for_ids(c, "DELETE FROM segments WHERE id=?", ids, count, err);
+    yg_free(YG_MEM_STORE, ids);
+    *ret_dropped = count;
+    return rc;
+}
+
+yg_rc yg_catalog_mend(struct yg_catalog *c, struct yg_catalog *copy,
+                      bool (*is_there)(void *ctx, const struct yg_catalog_segment *s), void *ctx,
+                      uint64_t *ret_mended, uint64_t *ret_dropped, struct yg_err *err) {
+    char sql[sizeof(select_segments) + 16];
+    struct mend m = {.to = c, .is_there = is_there, .ctx = ctx, .err = err};
+    uint64_t unused;
+    (void)snprintf(sql, sizeof(sql), "%sWHERE id=?", select_segments);
+    YG_TRY(exec(c, "BEGIN IMMEDIATE", err));
+    yg_rc rc = prepare(c, sql, &m.look, err);
+    if (rc == YG_OK)
+        rc = yg_catalog_each_segment(copy, mend_row, &m, &unused, err);
+    (void)sqlite3_finalize(m.look);
+    if (rc == YG_OK)
+        rc = m.rc;
+    if (rc == YG_OK)
+        rc = drop_wrong_rows(c, ret_dropped, err);
+    if (rc == YG_OK)
+        rc = exec(c, count_rows, err);
+    *ret_mended = m.mended;
+    return commit(c, rc, err);
 }

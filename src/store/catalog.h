@@ -69,13 +69,31 @@ struct yg_catalog_publication {
 
 yg_rc yg_catalog_open(const char *path, struct yg_catalog **ret_catalog,
                       struct yg_err *err) YG_MUST_USE;
-// To look only; the file must exist and be of this build's schema.
+// To look only; the file must exist. EINPUT: of an older schema, which opening it for good brings
+// up.
 yg_rc yg_catalog_open_readonly(const char *path, struct yg_catalog **ret_catalog,
                                struct yg_err *err) YG_MUST_USE;
 // SQLite's own check of the file; fn gets each fault.
 yg_rc yg_catalog_integrity(struct yg_catalog *c, void (*fn)(void *ctx, const char *what), void *ctx,
                            struct yg_err *err) YG_MUST_USE;
 void yg_catalog_close(struct yg_catalog *c);
+// Checksums of the rows of segments, marks and deletions, and the number of segments: ECORRUPT.
+yg_rc yg_catalog_check_rows(struct yg_catalog *c, struct yg_err *err) YG_MUST_USE;
+
+// Beside catalog.db stands catalog.copy, taken after each transaction and before what it made
+// superfluous is removed; catalog.copy.old is one that could not follow. `path`: of catalog.db.
+// Opens the copy to look at; only a sound one.
+yg_rc yg_catalog_open_copy(const char *path, bool old, struct yg_catalog **ret_catalog,
+                           struct yg_err *err) YG_MUST_USE;
+// Puts the copy in the place of catalog.db, which becomes catalog.damaged.db. No connection may be
+// open.
+yg_rc yg_catalog_restore(const char *path, struct yg_err *err) YG_MUST_USE;
+// Takes rows of live files that are damaged or missing in c from the copy, when the file is there;
+// rows that are damaged then are dropped.
+yg_rc yg_catalog_mend(struct yg_catalog *c, struct yg_catalog *copy,
+                      bool (*is_there)(void *ctx, const struct yg_catalog_segment *s), void *ctx,
+                      uint64_t *ret_mended, uint64_t *ret_dropped, struct yg_err *err) YG_MUST_USE;
+
 yg_rc yg_catalog_publish(struct yg_catalog *c, const struct yg_catalog_publication *p,
                          struct yg_err *err) YG_MUST_USE;
 // Names files that are about to be written: pending.

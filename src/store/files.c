@@ -113,6 +113,12 @@ static yg_rc sweep(const char *dir, const struct yg_map *known, yg_str suffix, u
     return YG_OK;
 }
 
+static bool has_copy(const struct yg_store *store) {
+    char path[4096];
+    int n = snprintf(path, sizeof(path), "%s/catalog.copy", store->dir);
+    return n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
+}
+
 // A catalogue that was never published to beside segment files: either the first flush of all did
 // not end, then the log still holds everything from its first frame on; or it is not their
 // catalogue, and sweeping would remove what is stored nowhere else.
@@ -133,6 +139,11 @@ static yg_rc check_catalogue(struct yg_store *store, struct yg_err *err) {
     YG_TRY(yg_wal_list(store->dir_wal, &names, &count, err));
     bool all_logged = count > 0 && names[0].first_sequence == 1;
     yg_free(YG_MEM_STORE, names);
+    if (has_copy(store))
+        return yg_fail(err, YG_ECORRUPT,
+                       "%s holds %u segment files but catalog.db is new: yagura fsck --repair puts "
+                       "it back from catalog.copy",
+                       store->dir_segments, files);
     if (files == 0 || all_logged)
         return YG_OK;
     return yg_fail(err, YG_ECORRUPT,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks a data directory: catalogue, segments, write-ahead log, metric files, and what each says
-// of the others. Nothing is written.
+// of the others. Nothing is written, except by a repair of the catalogue.
 #include "store/fsck.h"
 
 #include <dirent.h>
@@ -28,6 +28,7 @@ struct fsck {
     struct yg_fsck_summary sum;
     char dir[3072];
     struct yg_catalog *catalog;
+    bool older; // schema: a server brings it up first
     uint64_t rows_mark, metrics_mark;
     struct yg_map named; // file names that the catalogue knows, whatever their state
 };
@@ -249,6 +250,22 @@ static yg_rc on_deletion(void *ctx, const struct yg_catalog_deletion *d, struct 
     return YG_OK;
 }
 
+static void publication_of(struct yg_catalog *c, char *out, size_t cap) {
+    struct yg_err err;
+    out[0] = 0;
+    if (yg_catalog_get(c, "publication", out, cap, &err) != YG_OK)
+        out[0] = 0;
+}
+
+// A start without the catalogue makes a new one and refuses.
+static void check_newness(struct fsck *k, const char *path) {
+    char publication[64], copy[4096];
+    publication_of(k->catalog, publication, sizeof(publication));
+    (void)snprintf(copy, sizeof(copy), "%s/catalog.copy", k->dir);
+    if (publication[0] == 0 && access(copy, F_OK) == 0)
+        say(k, true, "%s: new, although catalog.copy stands beside it", path);
+}
+
 static void check_catalogue(struct fsck *k) {
     char path[4096];
     struct yg_err err = {0};
@@ -268,13 +285,20 @@ static void check_catalogue(struct fsck *k) {
         rc = yg_catalog_each_deletion(k->catalog, on_deletion, k, &err);
     if (rc == YG_OK)
         rc = yg_catalog_each_segment(k->catalog, on_entry, k, &damaged, &err);
+    if (rc == YG_EINPUT) {
+        k->older = true;
+        say(k, false, "%s; segments and log are checked from then on", err.text);
+        return;
+    }
     if (rc != YG_OK)
         say(k, true, "%s", err.text);
     else if (damaged)
         say(k, true, "%s: %llu rows of segments are damaged or missing", path,
             (unsigned long long)damaged);
-    if (rc == YG_OK)
+    if (rc == YG_OK) {
+        check_newness(k, path);
         check_strangers(k, &err);
+    }
 }
 
 // ------------------------------------------------------------ write-ahead log
@@ -412,6 +436,95 @@ static void check_metrics(struct fsck *k) {
     (void)closedir(d);
 }
 
+// ------------------------------------------------------------ repair of the catalogue
+
+static bool is_file_of(void *ctx, const struct yg_catalog_segment *s) {
+    struct yg_seg_peek peek;
+    struct yg_err err;
+    char path[4096];
+    segment_path(ctx, s, path, sizeof(path));
+    return yg_segment_peek(path, &peek, &err) == YG_OK && peek.id == s->id &&
+           peek.track == s->track && peek.day == s->day && peek.row_count == s->rows &&
+           peek.bytes == s->bytes && peek.max_sequence == s->max_sequence;
+}
+
+static void count_fault(void *ctx, const char *what) {
+    (void)what;
+    ++*(uint32_t *)ctx;
+}
+
+// How a catalogue is: sound (OK), of an older schema (EINPUT), readable with wrong rows (ECORRUPT
+// and *ret_readable), or lost.
+static yg_rc look_at_catalogue(const char *path, char *publication, size_t cap, bool *ret_readable,
+                               struct yg_err *err) {
+    struct yg_catalog *c;
+    uint32_t faults = 0;
+    uint64_t marks[2];
+    *ret_readable = false;
+    if (access(path, F_OK) != 0)
+        return yg_fail(err, YG_ECORRUPT, "%s: the file is missing", path);
+    YG_TRY(yg_catalog_open_readonly(path, &c, err));
+    publication_of(c, publication, cap);
+    yg_rc rc = yg_catalog_integrity(c, count_fault, &faults, err);
+    if (rc == YG_OK && faults)
+        rc = yg_fail(err, YG_ECORRUPT, "%s: its structure is damaged", path);
+    if (rc == YG_OK)
+        rc = yg_catalog_marks(c, &marks[0], &marks[1], err);
+    if (rc == YG_OK)
+        rc = yg_catalog_each_deletion(c, on_deletion, NULL, err);
+    *ret_readable = rc == YG_OK;
+    if (rc == YG_OK)
+        rc = yg_catalog_check_rows(c, err);
+    yg_catalog_close(c);
+    return rc;
+}
+
+static yg_rc mend(struct fsck *k, const char *path, struct yg_catalog *copy, struct yg_err *err) {
+    struct yg_catalog *c;
+    uint64_t mended = 0, dropped = 0;
+    YG_TRY(yg_catalog_open(path, &c, err));
+    yg_rc rc = yg_catalog_mend(c, copy, is_file_of, k, &mended, &dropped, err);
+    yg_catalog_close(c);
+    if (rc == YG_OK)
+        say(k, false, "%s: %llu rows put back from its copy, %llu damaged ones dropped", path,
+            (unsigned long long)mended, (unsigned long long)dropped);
+    return rc;
+}
+
+// The copy's state, or the file's with the copy's rows.
+static yg_rc repair_from(struct fsck *k, const char *path, struct yg_catalog *copy, bool readable,
+                         const char *publication, struct yg_err *err) {
+    char its[64];
+    publication_of(copy, its, sizeof(its));
+    if (readable && strcmp(its, publication) != 0)
+        return mend(k, path, copy, err);
+    YG_TRY(yg_catalog_restore(path, err));
+    say(k, false, "%s: put back from catalog.copy; what was there is catalog.damaged.db", path);
+    return YG_OK;
+}
+
+static yg_rc repair_catalogue(struct fsck *k, struct yg_err *err) {
+    char path[4096], publication[64] = "";
+    bool readable;
+    struct yg_catalog *copy;
+    struct yg_err why = {0}, none;
+    (void)snprintf(path, sizeof(path), "%s/catalog.db", k->dir);
+    yg_rc rc = look_at_catalogue(path, publication, sizeof(publication), &readable, &why);
+    bool is_new = rc == YG_OK && publication[0] == 0; // made by a start without its catalogue
+    if ((rc == YG_OK && !is_new) || rc == YG_EINPUT)
+        return YG_OK;
+    bool found = yg_catalog_open_copy(path, false, &copy, &none) == YG_OK;
+    if (is_new && !found)
+        return YG_OK;
+    if (!found && readable)
+        found = yg_catalog_open_copy(path, true, &copy, &none) == YG_OK;
+    if (!found)
+        return yg_fail(err, YG_ECORRUPT, "%s; not repaired: %s", why.text, none.text);
+    rc = repair_from(k, path, copy, readable && !is_new, publication, err);
+    yg_catalog_close(copy);
+    return rc;
+}
+
 // ------------------------------------------------------------ all
 
 yg_rc yg_store_fsck(const char *dir, const struct yg_fsck_options *options,
@@ -423,8 +536,11 @@ yg_rc yg_store_fsck(const char *dir, const struct yg_fsck_options *options,
     if (d == NULL)
         return yg_fail_errno(err, "%s", dir);
     (void)closedir(d);
+    if (options->repair && repair_catalogue(&k, err) != YG_OK)
+        say(&k, false, "%s", err->text);
     check_catalogue(&k);
-    check_log(&k);
+    if (!k.older)
+        check_log(&k);
     check_metrics(&k);
     yg_catalog_close(k.catalog);
     yg_map_fini(&k.named);

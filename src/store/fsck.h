@@ -10,6 +10,7 @@ struct yg_fsck_options {
     void (*fault)(void *ctx, const char *line);
     void (*note)(void *ctx,
                  const char *line); // no fault: left by a crash, removed by the next start
+    bool repair; // puts a lost or damaged catalogue back from its copy first; needs the lock
     void *ctx;
 };
 struct yg_fsck_summary {
@@ -21,9 +22,9 @@ struct yg_fsck_summary {
     uint64_t faults;
 };
 // Reads everything in a data directory that carries a checksum, decodes every chunk, and compares
-// catalogue, headers and contents with each other. Writes nothing. A running server may change
-// files meanwhile: the caller holds the directory's lock or says so. Errors: only when the
-// directory cannot be read at all.
+// catalogue, headers and contents with each other. Writes nothing but a repair. A running server
+// may change files meanwhile: the caller holds the directory's lock or says so. Errors: only when
+// the directory cannot be read at all.
 yg_rc yg_store_fsck(const char *dir, const struct yg_fsck_options *options,
                     struct yg_fsck_summary *ret_summary, struct yg_err *err) YG_MUST_USE;
 

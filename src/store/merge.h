@@ -16,6 +16,7 @@
 #define YG_MERGE_COLUMN_BYTES (64u << 20)
 
 struct yg_merge_column;
+struct yg_merge_shapes;
 
 struct yg_merge_source {
     struct yg_stripe_source stripe; // what the writer reads
@@ -27,7 +28,8 @@ struct yg_merge_source {
     uint32_t first;    // of the window; stripe.row_count rows from there
     struct yg_merge_column *own_columns;
     struct yg_stripe_column *own_names;
-    uint8_t *own_active; // per granule of all inputs: has a row in the window
+    uint8_t *own_active;                // per granule of all inputs: has a row in the window
+    struct yg_merge_shapes *own_shapes; // [granule of all inputs]
     uint32_t granule_count;
     bool has_rest;              // an input keeps columns in a stripe's rest
     struct yg_segment *damaged; // whose chunk failed, after ECORRUPT

@@ -13,6 +13,11 @@ struct yg_merge_column {
     uint32_t *in; // [input]: its column, or YG_COLUMN_NONE
 };
 
+struct yg_merge_shapes { // of one granule of an input
+    uint16_t *codes;     // [row]; NULL: not read yet
+    const struct yg_dict *dict;
+};
+
 static yg_rc no_memory(struct yg_err *err) {
     return yg_fail(err, YG_ENOMEM, "the store's memory for merging is used up");
 }
@@ -349,51 +354,57 @@ static bool take_string(struct gather *g, const struct yg_seg_values *v, uint32_
     return *code != YG_COLUMN_NONE;
 }
 
-static bool take_value(struct gather *g, const struct yg_seg_values *v, uint32_t k, uint32_t at) {
-    switch (g->type) {
-    case YG_T_STR:
-    case YG_T_JSON:
-        return take_string(g, v, k, at);
-    case YG_T_I64:
-    case YG_T_BOOL:
-        g->i64[at] = v->i64[k];
-        break;
-    case YG_T_F64:
-        g->f64[at] = v->f64[k];
-        break;
-    case YG_T_ID:
-        g->ids[at] = v->ids[k];
-        break;
-    case YG_TYPE_COUNT:
-        break;
-    }
-    return true;
-}
-
 static bool is_text(enum yg_type type) {
     return type == YG_T_STR || type == YG_T_JSON;
 }
 
-static yg_rc take_values(struct gather *g, const struct yg_seg_values *v, const uint32_t *rows,
-                         uint32_t first_row, bool rows_only, struct yg_err *err) {
+// The rows of a chunk's values in the stripe, by value; YG_COLUMN_NONE: not in the window. NULL
+// rows: by presence.
+static const uint32_t *chunk_rows(struct gather *g, const struct yg_seg_values *v,
+                                  const uint32_t *rows, uint32_t first_row) {
+    uint32_t *to = yg_arena_alloc(g->scratch, sizeof(*to) * (v->count + 1u));
     uint32_t row = 0;
-    for (uint32_t k = 0; k < v->count; k++, row++) {
+    for (uint32_t k = 0; to && k < v->count; k++, row++) {
         if (rows)
             row = rows[k];
         else if (v->present)
             row = yg_bits_next(v->present, v->rows, row);
-        uint32_t to = row_in_window(g->m, first_row + row);
-        if (to == YG_COLUMN_NONE)
-            continue;
-        YG_ASSERT(g->count < g->cap);
-        if (!rows_only && !take_value(g, v, k, g->count))
-            return no_memory(err);
-        g->rows[g->count++] = to;
+        to[k] = row_in_window(g->m, first_row + row);
     }
+    return to;
+}
+
+#define TAKE(field)                                                                                \
+    do {                                                                                           \
+        for (uint32_t k_ = 0; k_ < v->count; k_++)                                                 \
+            if (to[k_] != YG_COLUMN_NONE)                                                          \
+                g->field[at++] = v->field[k_];                                                     \
+    } while (0)
+
+static yg_rc take_values(struct gather *g, const struct yg_seg_values *v, const uint32_t *rows,
+                         uint32_t first_row, struct yg_err *err) {
+    const uint32_t *to = chunk_rows(g, v, rows, first_row);
+    uint32_t at = g->count;
+    if (to == NULL)
+        return no_memory(err);
+    if (v->i64)
+        TAKE(i64);
+    else if (v->f64)
+        TAKE(f64);
+    else if (v->ids)
+        TAKE(ids);
+    else
+        for (uint32_t k = 0; k < v->count; k++)
+            if (to[k] != YG_COLUMN_NONE && !take_string(g, v, k, at++))
+                return no_memory(err);
+    for (uint32_t k = 0; k < v->count; k++)
+        if (to[k] != YG_COLUMN_NONE)
+            g->rows[g->count++] = to[k];
+    YG_ASSERT(g->count <= g->cap);
     return YG_OK;
 }
 
-static yg_rc take_chunk(struct gather *g, const struct at *at, uint32_t column, bool rows_only,
+static yg_rc take_chunk(struct gather *g, const struct at *at, uint32_t column,
                         struct yg_err *err) {
     struct yg_segment *seg = g->m->inputs[at->input];
     struct yg_seg_values v;
@@ -402,17 +413,87 @@ static yg_rc take_chunk(struct gather *g, const struct at *at, uint32_t column, 
     if (rc == YG_ECORRUPT)
         g->m->damaged = seg;
     YG_TRY(rc);
-    if (!rows_only && is_text(g->type)) {
+    if (is_text(g->type)) {
         if (g->coded && g->count >= GIVE_UP_VALUES && g->dict_count > g->count / 4 * 3 &&
             !give_up_codes(g))
             return no_memory(err);
         if (v.dict && g->coded && !start_remap(g, v.dict))
             return no_memory(err);
     }
-    YG_TRY(take_values(g, &v, NULL, at->first_row, rows_only, err));
+    YG_TRY(take_values(g, &v, NULL, at->first_row, err));
     if (g->bytes > YG_MERGE_COLUMN_BYTES && g->m->stripe.row_count > YG_GRANULE_ROWS) {
         g->m->too_wide = true;
         return yg_fail(err, YG_ELIMIT, "a column of %zu bytes in one stripe", g->bytes);
+    }
+    return YG_OK;
+}
+
+static yg_rc take_rows(struct gather *g, const uint32_t *rows, uint32_t count, uint32_t first_row) {
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t to = row_in_window(g->m, first_row + rows[k]);
+        if (to != YG_COLUMN_NONE)
+            g->rows[g->count++] = to;
+    }
+    return YG_OK;
+}
+
+// The shape of every row of a granule, read once for all columns.
+static yg_rc shapes_of(struct gather *g, const struct at *at, struct yg_merge_shapes **ret,
+                       struct yg_err *err) {
+    struct yg_merge_shapes *s = &g->m->own_shapes[at->number];
+    struct yg_segment *seg = g->m->inputs[at->input];
+    struct yg_seg_values v;
+    *ret = s;
+    if (s->codes)
+        return YG_OK;
+    yg_rc rc =
+        yg_segment_values(seg, at->stripe, at->granule, YG_RECORD_SHAPES, g->scratch, &v, err);
+    if (rc == YG_OK && (v.count != v.rows || v.codes == NULL))
+        rc = yg_fail(err, YG_ECORRUPT, "%s: a granule has no shapes", yg_segment_name(seg));
+    if (rc == YG_ECORRUPT)
+        g->m->damaged = seg;
+    YG_TRY(rc);
+    s->codes = yg_try_alloc(YG_MEM_STORE, sizeof(*s->codes) * v.count);
+    if (s->codes == NULL)
+        return no_memory(err);
+    for (uint32_t r = 0; r < v.count; r++)
+        s->codes[r] = (uint16_t)v.codes[r]; // < YG_SEG_SHAPES_MAX
+    s->dict = v.dict;
+    return YG_OK;
+}
+
+// Rows of a granule that have the column, without its values where shapes tell.
+static yg_rc take_present(struct gather *g, const struct at *at, uint32_t column,
+                          struct yg_err *err) {
+    struct yg_segment *seg = g->m->inputs[at->input];
+    const struct yg_seg_record *rec = yg_segment_record(&seg->dir.stripes[at->stripe], column);
+    uint32_t count = yg_segment_entry(rec, at->granule)->count, bit = rec->head.shape_bit;
+    uint8_t has[YG_SEG_SHAPES_MAX] = {0};
+    struct yg_merge_shapes *s = NULL;
+    yg_arena_reset(g->scratch);
+    if (count < at->rows && bit == YG_COLUMN_NONE) {
+        struct yg_seg_values v;
+        yg_rc rc = yg_segment_values(seg, at->stripe, at->granule, column, g->scratch, &v, err);
+        if (rc == YG_ECORRUPT)
+            g->m->damaged = seg;
+        YG_TRY(rc);
+        const uint32_t *to = chunk_rows(g, &v, NULL, at->first_row);
+        for (uint32_t k = 0; to && k < v.count; k++)
+            if (to[k] != YG_COLUMN_NONE)
+                g->rows[g->count++] = to[k];
+        return to ? YG_OK : no_memory(err);
+    }
+    if (count < at->rows) {
+        YG_TRY(shapes_of(g, at, &s, err));
+        for (uint32_t i = 0; i < s->dict->count && i < YG_SEG_SHAPES_MAX; i++) {
+            yg_str bits = s->dict->strs[i];
+            has[i] = bit / 8 < bits.len && ((uint8_t)bits.ptr[bit / 8] >> (bit & 7) & 1);
+        }
+    }
+    for (uint32_t r = 0; r < at->rows; r++) {
+        uint32_t to = row_in_window(g->m, at->first_row + r);
+        if (to != YG_COLUMN_NONE && (s == NULL || has[s->codes[r]]) && g->count < g->cap)
+            g->rows[g->count++] = to;
     }
     return YG_OK;
 }
@@ -435,7 +516,8 @@ static yg_rc gather_rests(struct gather *g, uint32_t column, bool rows_only, str
                 if (rc == YG_ECORRUPT)
                     m->damaged = seg;
                 YG_TRY(rc);
-                YG_TRY(take_values(g, &v, rows, first_row, rows_only, err));
+                YG_TRY(rows_only ? take_rows(g, rows, v.count, first_row)
+                                 : take_values(g, &v, rows, first_row, err));
             }
             first_row += seg->dir.stripes[s].row_count;
         }
@@ -453,7 +535,7 @@ static yg_rc gather_column(struct gather *g, uint32_t column, bool rows_only, st
         uint32_t col = m->own_columns[column].in[at.input];
         if (!m->own_active[at.number] || col == YG_COLUMN_NONE || count_at(m, &at, col) == 0)
             continue;
-        YG_TRY(take_chunk(g, &at, col, rows_only, err));
+        YG_TRY(rows_only ? take_present(g, &at, col, err) : take_chunk(g, &at, col, err));
     }
     return gather_rests(g, column, rows_only, err);
 }
@@ -472,6 +554,11 @@ static yg_rc order_values(struct gather *g, uint32_t **ret_perm, struct yg_err *
         return no_memory(err);
     *ret_perm = perm;
     uint32_t rows = g->m->stripe.row_count, n = 0;
+    if (g->count == rows) { // all rows have one
+        for (uint32_t k = 0; k < rows; k++)
+            perm[g->rows[k]] = k;
+        return YG_OK;
+    }
     if (g->count < rows / 16) { // few: sorted
         uint64_t *keys = yg_alloc(YG_MEM_STORE, sizeof(*keys) * (g->count + 1u));
         for (uint32_t k = 0; k < g->count; k++)
@@ -525,12 +612,13 @@ static yg_rc gathered(struct yg_merge_source *m, uint32_t column, bool rows_only
     YG_ASSERT(column < m->stripe.column_count);
     *g = (struct gather){.m = m, .arena = arena, .type = m->own_names[column].type};
     g->scratch = yg_arena_create(YG_MEM_STORE, SCRATCH_BYTES);
-    g->own = yg_arena_create(YG_MEM_STORE, SCRATCH_BYTES);
+    g->own = rows_only ? arena : yg_arena_create(YG_MEM_STORE, SCRATCH_BYTES);
     yg_rc rc = g->scratch && g->own ? gather_column(g, column, rows_only, err) : no_memory(err);
     yg_arena_destroy(g->scratch);
-    if (rc == YG_OK)
+    if (rc == YG_OK && !rows_only)
         rc = permute(g, err);
-    yg_arena_destroy(g->own);
+    if (g->own != arena)
+        yg_arena_destroy(g->own);
     return rc;
 }
 
@@ -563,6 +651,37 @@ static yg_rc source_values(void *ctx, uint32_t column, struct yg_arena *arena,
 
 // ------------------------------------------------------------ making
 
+// Strings that are in dictionaries everywhere: how long and how many, so that the writer need not
+// read the column to learn it.
+static yg_rc measure_texts(struct yg_merge_source *m, uint32_t c, struct yg_err *err) {
+    struct yg_stripe_column *col = &m->own_names[c];
+    uint32_t longest = 0, distinct = 0;
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_STORE, SCRATCH_BYTES);
+    if (arena == NULL)
+        return no_memory(err);
+    for (uint32_t i = 0; i < m->input_count; i++)
+        for (uint32_t s = 0; s < m->inputs[i]->dir.stripe_count; s++) {
+            const struct yg_dict *dict = NULL;
+            uint32_t in = m->own_columns[c].in[i];
+            if (in == YG_COLUMN_NONE ||
+                yg_segment_record(&m->inputs[i]->dir.stripes[s], in) == NULL)
+                continue;
+            yg_arena_reset(arena);
+            yg_rc rc = yg_segment_dict(m->inputs[i], s, in, arena, &dict, err);
+            if (rc == YG_ECORRUPT)
+                m->damaged = m->inputs[i];
+            YG_TRY(rc);
+            if (dict == NULL)
+                return YG_OK; // not known
+            for (uint32_t k = 0; k < dict->count; k++)
+                longest = dict->strs[k].len > longest ? (uint32_t)dict->strs[k].len : longest;
+            distinct = dict->count > distinct ? dict->count : distinct;
+        }
+    col->longest = longest;
+    col->distinct = distinct;
+    return YG_OK;
+}
+
 yg_rc yg_merge_source_init(struct yg_merge_source *m, struct yg_segment **inputs, uint32_t count,
                            uint64_t *const *keep, struct yg_err *err) {
     *m = (struct yg_merge_source){.inputs = inputs, .input_count = count};
@@ -577,6 +696,7 @@ yg_rc yg_merge_source_init(struct yg_merge_source *m, struct yg_segment **inputs
     m->all_rows = (uint32_t)rows;
     m->place = yg_try_alloc(YG_MEM_STORE, sizeof(*m->place) * (m->all_rows + 1u));
     m->own_active = yg_try_alloc(YG_MEM_STORE, m->granule_count + 1u);
+    m->own_shapes = yg_calloc(YG_MEM_STORE, m->granule_count + 1u, sizeof(*m->own_shapes));
     if (m->place == NULL || m->own_active == NULL)
         return no_memory(err);
     uint32_t row = 0;
@@ -586,6 +706,9 @@ yg_rc yg_merge_source_init(struct yg_merge_source *m, struct yg_segment **inputs
                 keep && keep[i] && !yg_bits_get(keep[i], r) ? YG_COLUMN_NONE : m->kept++;
     unite_columns(m);
     YG_TRY(unite_rests(m, err));
+    for (uint32_t c = 0; c < m->stripe.column_count && !m->has_rest; c++)
+        if (is_text(m->own_names[c].type))
+            YG_TRY(measure_texts(m, c, err));
     m->stripe.track = inputs[0]->track;
     m->stripe.rows = source_rows;
     m->stripe.values = source_values;
@@ -598,6 +721,9 @@ void yg_merge_source_fini(struct yg_merge_source *m) {
         yg_free(YG_MEM_STORE, m->own_columns[c].in);
     yg_free(YG_MEM_STORE, m->own_columns);
     yg_free(YG_MEM_STORE, m->own_names);
+    for (uint32_t i = 0; m->own_shapes && i < m->granule_count; i++)
+        yg_free(YG_MEM_STORE, m->own_shapes[i].codes);
+    yg_free(YG_MEM_STORE, m->own_shapes);
     yg_free(YG_MEM_STORE, m->own_active);
     yg_free(YG_MEM_STORE, m->place);
 }

@@ -142,6 +142,14 @@ static void look(struct oldest *o, const struct yg_segment *seg) {
     o->max_time_ns = seg->max_time_ns;
 }
 
+static void look_at_all(struct yg_store *store, struct oldest *o) {
+    pthread_mutex_lock(&store->lists_lock);
+    for (int t = 0; t < YG_TRACK_COUNT; t++)
+        for (uint32_t i = 0; i < store->files[t].count; i++)
+            look(o, store->files[t].segs[i]);
+    pthread_mutex_unlock(&store->lists_lock);
+}
+
 // The files of the oldest day; of today only the oldest file. Under lists_lock: the track's.
 static void take_track(struct oldest *o, const struct yg_seg_list *list, bool whole_day) {
     for (uint32_t i = 0; i < list->count; i++) {
@@ -168,11 +176,7 @@ static yg_rc drop_files(struct yg_store *store, const struct oldest *o, struct y
 // Drops the oldest there is. False: nothing was.
 static bool drop_oldest(struct yg_store *store, int32_t today, struct yg_err *err) {
     struct oldest o = {0};
-    pthread_mutex_lock(&store->lists_lock);
-    for (int t = 0; t < YG_TRACK_COUNT; t++)
-        for (uint32_t i = 0; i < store->files[t].count; i++)
-            look(&o, store->files[t].segs[i]);
-    pthread_mutex_unlock(&store->lists_lock);
+    look_at_all(store, &o);
     bool dropped = false;
     for (int t = 0; t < YG_TRACK_COUNT && o.found; t++) {
         pthread_mutex_lock(&store->lists_lock);
@@ -193,11 +197,29 @@ static bool drop_oldest(struct yg_store *store, int32_t today, struct yg_err *er
     return dropped;
 }
 
+// Metrics of the day, when they are no newer than the oldest rows. False: nothing was dropped.
+static bool drop_oldest_points(struct yg_store *store) {
+    int32_t day;
+    uint64_t before = yg_mstore_file_bytes(store->mstore);
+    struct oldest o = {0};
+    if (!yg_mstore_oldest_day(store->mstore, &day))
+        return false;
+    look_at_all(store, &o);
+    if (o.found && o.day < day)
+        return false;
+    yg_mstore_drop_before(store->mstore, day + 1);
+    if (yg_mstore_file_bytes(store->mstore) >= before)
+        return false;
+    yg_log(YG_LOG_INFO, "store", "the oldest points were dropped: --retention-size",
+           YG_KV_INT("day", day));
+    return true;
+}
+
 static void retain_by_size(struct yg_store *store) {
     struct yg_err err = {0};
     int32_t today = yg_day_of_ns(yg_now_ns(store->o.clock));
     while (store->o.retention_bytes && file_bytes(store) > store->o.retention_bytes)
-        if (!drop_oldest(store, today, &err)) {
+        if (!drop_oldest_points(store) && !drop_oldest(store, today, &err)) {
             if (err.rc != YG_OK)
                 yg_log(YG_LOG_WARN, "store", "retention by size put off", YG_KV_C("why", err.text));
             return;

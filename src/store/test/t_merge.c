@@ -71,6 +71,47 @@ static void merges_keep_every_row(void **state) {
     fixture_end(&f);
 }
 
+// More names than a stripe has columns for: what stands in the rest of the inputs' stripes, and
+// names that were columns there and are in the rest of the output, or the other way round.
+static void rare_names_are_carried_over(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(500);
+    struct model m = MODEL();
+    fixture_start(&f);
+    for (uint32_t flush = 0; flush < 3; flush++) { // names 0 … 2999, 1000 … 3999, 2000 … 4999
+        struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, (size_t)1 << 30);
+        for (uint32_t i = 0; i < 120; i++) {
+            uint32_t row;
+            char name[32];
+            OK(yg_batch_row(b, &row, err));
+            OK(yg_batch_set_i64(b, YG_STR(YG_COL_TIME), DAY0 + (int64_t)(i * 7 + flush), err));
+            OK(yg_batch_set_i64(b, YG_STR("@uid"), next_uid++, err));
+            for (uint32_t k = 0; k < 50; k++) {
+                uint32_t number = flush * 1000 + (i * 50 + k) % 3000;
+                (void)snprintf(name, sizeof(name), "@rare.%u", number);
+                if (number % 3 == 0)
+                    OK(yg_batch_set_i64(b, keep(b, name), (int64_t)(i * k), err));
+                else if (number % 3 == 1 || i % 2)
+                    OK(yg_batch_set_str(b, keep(b, name), keep(b, name + k % 4), err));
+                else
+                    OK(yg_batch_set_f64(b, keep(b, name), (double)i / 3, err));
+            }
+        }
+        store_rows(f.store, &m, b);
+        OK(yg_store_flush(f.store, err));
+    }
+    for (int pass = 0; pass < 3; pass++) {
+        model_check(&m, f.store, YG_TRACK_LOGS);
+        if (pass == 0)
+            OK(yg_store_merge_now(f.store, true, err));
+        else
+            fixture_reopen(&f);
+        assert_int_equal(file_count(f.store), 1);
+    }
+    model_fini(&m);
+    fixture_end(&f);
+}
+
 // Rows come at an even pace with a flush every few; files are merged whenever that is due.
 static void a_row_is_written_at_most_three_times(void **state) {
     (void)state;
@@ -457,6 +498,112 @@ static void the_oldest_go_when_there_are_too_many_bytes(void **state) {
     fixture_end(&f);
 }
 
+// Points of four days and rows of the third: the oldest go, of either kind.
+static void points_and_rows_go_oldest_first(void **state) {
+    (void)state;
+    struct fixture f = small_stripes(200);
+    struct model m = MODEL();
+    fixture_start(&f);
+    for (uint32_t day = 0; day < 4; day++) {
+        struct yg_points *p = yg_points_create(1u << 20);
+        uint32_t series;
+        yg_str tag = YG_STR("env:prod");
+        OK(yg_points_series(p, YG_STR("test.hits"), &tag, 1, YG_STR("h"), YG_METRIC_COUNT, 10,
+                            YG_STR(""), &series, err));
+        OK(yg_points_add(p, series, DAY0 / YG_NS_PER_S + (int64_t)day * 86400, 1, err));
+        struct ack a;
+        yg_event_init(&a.done);
+        OK(yg_store_append_points(f.store, p, on_ack, &a, err));
+        yg_event_wait(&a.done);
+        assert_int_equal(a.rc, YG_OK);
+        yg_event_fini(&a.done);
+        if (day == 2) {
+            struct yg_batch *b = yg_batch_create(YG_TRACK_LOGS, (size_t)1 << 26);
+            uint32_t row;
+            OK(yg_batch_row(b, &row, err));
+            OK(yg_batch_set_i64(b, YG_STR(YG_COL_TIME), DAY0 + INT64_C(2) * 86400 * YG_NS_PER_S,
+                                err));
+            OK(yg_batch_set_i64(b, YG_STR("@uid"), next_uid++, err));
+            store_rows(f.store, &m, b);
+        }
+        OK(yg_store_flush(f.store, err));
+    }
+    int32_t oldest, next; // two days may be one block
+    assert_true(yg_mstore_oldest_day(f.store->mstore, &oldest));
+    assert_true(oldest < DAY0 / YG_NS_PER_S / 86400 + 2);
+    uint64_t rows_bytes = f.store->files[YG_TRACK_LOGS].segs[0]->bytes;
+    uint64_t points_bytes = yg_mstore_file_bytes(f.store->mstore);
+    f.store->o.retention_bytes = rows_bytes + points_bytes - 1; // one day of points is enough
+    yg_store_retain(f.store);
+    assert_true(yg_mstore_oldest_day(f.store->mstore, &next));
+    assert_true(next > oldest);
+    assert_int_equal(file_count(f.store), 1);
+    f.store->o.retention_bytes = 1; // all that may go; the newest points stay
+    yg_store_retain(f.store);
+    assert_false(yg_mstore_oldest_day(f.store->mstore, &oldest));
+    assert_int_equal(file_count(f.store), 0);
+    assert_true(yg_mstore_file_bytes(f.store->mstore) > 0);
+    model_fini(&m);
+    fixture_end(&f);
+}
+
+// ------------------------------------------------------------ a lost or damaged catalogue
+
+static void ignore_line(void *ctx, const char *line) {
+    (void)ctx;
+    (void)line;
+}
+
+static uint64_t fsck(const struct fixture *f, bool repair) {
+    struct yg_fsck_options options = {.fault = ignore_line, .note = ignore_line, .repair = repair};
+    struct yg_fsck_summary sum;
+    OK(yg_store_fsck(f->dir, &options, &sum, err));
+    return sum.faults;
+}
+
+// Rows in merged files, rows deleted, a late flush: all of it is as before.
+static void the_catalogue_comes_back_from_its_copy(void **state) {
+    (void)state;
+    static const char *const gone[] = {"catalog.db", "catalog.db-wal", "catalog.db-shm"};
+    struct fixture f = small_stripes(500);
+    struct model m = MODEL();
+    char path[128];
+    fixture_start(&f);
+    fill(&f, &m, YG_TRACK_LOGS, 77, 9, 200, 0);
+    OK(yg_store_merge_now(f.store, true, err));
+    fill(&f, &m, YG_TRACK_LOGS, 78, 1, 200, 0);
+    uint64_t id;
+    struct yg_time_range all = {INT64_MIN, INT64_MAX};
+    OK(yg_store_delete(f.store, YG_TRACK_LOGS, all, YG_STR("service:service-3"), &id, err));
+    uint32_t left = count_rows(f.store, "");
+    assert_true(left > 0 && left < m.rows.len);
+    for (int pass = 0; pass < 3; pass++) {
+        uint32_t files = file_count(f.store);
+        yg_store_close(f.store);
+        assert_int_equal(fsck(&f, false), 0);
+        for (int i = 0; i < 3; i++) {
+            (void)snprintf(path, sizeof(path), "%s/%s", f.dir, gone[i]);
+            if (pass < 2)
+                (void)unlink(path);
+            else if (i == 0)
+                flip(path, 20);
+        }
+        struct yg_err why = {0};
+        if (pass == 1) { // a start without it makes a new one and refuses
+            assert_int_equal(yg_store_open(&f.o, &f.store, &why), YG_ECORRUPT);
+            assert_non_null(strstr(why.text, "fsck --repair"));
+        }
+        assert_true(fsck(&f, false) > 0);
+        assert_int_equal(fsck(&f, true), 0);
+        assert_int_equal(fsck(&f, true), 0); // nothing to do
+        fixture_open(&f);
+        assert_int_equal(file_count(f.store), files);
+        assert_int_equal(count_rows(f.store, ""), left);
+    }
+    model_fini(&m);
+    fixture_end(&f);
+}
+
 // ------------------------------------------------------------ schema 2
 
 static void copy_folder(const char *from, const char *to) {
@@ -518,12 +665,15 @@ static void a_directory_of_schema_2_is_taken_over(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merges_keep_every_row),
+        cmocka_unit_test(rare_names_are_carried_over),
         cmocka_unit_test(a_row_is_written_at_most_three_times),
         cmocka_unit_test(snapshots_read_what_they_saw),
         cmocka_unit_test(a_damaged_file_is_left_out),
         cmocka_unit_test(deleted_rows_are_hidden_at_once_and_then_gone),
         cmocka_unit_test(a_range_is_deleted_and_nothing_beside_it),
         cmocka_unit_test(the_oldest_go_when_there_are_too_many_bytes),
+        cmocka_unit_test(points_and_rows_go_oldest_first),
+        cmocka_unit_test(the_catalogue_comes_back_from_its_copy),
         cmocka_unit_test(a_directory_of_schema_2_is_taken_over),
         cmocka_unit_test(death_at_every_file_operation),
     };
