@@ -253,10 +253,32 @@ static void run_vec(const struct leaf_run *x, const struct yg_vec *v) {
     }
 }
 
+static size_t probe_find(const void *ctx, yg_str text, size_t from) {
+    return yg_finder_next(ctx, text, from);
+}
+
+// Texts are searched where they stand, if the leaf can say what they must hold.
+static yg_rc columns_of(const struct leaf_run *x, yg_str name, const struct yg_vec **vecs,
+                        uint32_t *count, struct yg_err *err) {
+    bool odd = false;
+    const struct yg_finder *need = x->b->ops->columns_probed && x->source->kind == YG_SOURCE_COLUMN
+                                       ? yg_leaf_need(x->leaf, false, &odd)
+                                       : NULL;
+    if (need == NULL || need->len == 0)
+        return x->b->ops->columns(x->b, name, vecs, count, err);
+    struct yg_text_probe probe = {.bytes = need->bytes,
+                                  .len = need->len,
+                                  .nocase = need->nocase,
+                                  .odd = odd,
+                                  .find = probe_find,
+                                  .ctx = need};
+    return x->b->ops->columns_probed(x->b, name, &probe, vecs, count, err);
+}
+
 static yg_rc run_column(struct leaf_run *x, yg_str name, struct yg_err *err) {
     const struct yg_vec *vecs[YG_TYPE_COUNT];
     uint32_t count = 0;
-    YG_TRY(x->b->ops->columns(x->b, name, vecs, &count, err));
+    YG_TRY(columns_of(x, name, vecs, &count, err));
     for (uint32_t i = 0; i < count; i++)
         run_vec(x, vecs[i]);
     return YG_OK;

@@ -127,7 +127,7 @@ static bool batch_column_at(struct yg_block *b, uint32_t idx, yg_str *ret_name,
     return true;
 }
 
-static const struct yg_block_ops batch_ops = {batch_columns, batch_stats, batch_column_at};
+static const struct yg_block_ops batch_ops = {batch_columns, batch_stats, batch_column_at, NULL};
 
 yg_rc yg_block_of_batch(struct yg_batch *b, struct yg_arena *arena, struct yg_block **ret_block,
                         struct yg_err *err) {

@@ -41,6 +41,17 @@ struct yg_vec_stats {
     double min_f64, max_f64;
 };
 
+// What a search of texts wants, so that texts which cannot hold it need not be put together.
+struct yg_text_probe {
+    const char *bytes; // every text that matches holds them; ASCII letters in lower case if nocase
+    size_t len;        // > 0
+    bool nocase;
+    bool odd; // or it holds a byte beyond ASCII
+    // First place of the bytes at or after `from`; SIZE_MAX: none.
+    size_t (*find)(const void *ctx, yg_str text, size_t from);
+    const void *ctx;
+};
+
 struct yg_block;
 struct yg_block_ops {
     // All typed columns of that name: up to YG_TYPE_COUNT vecs (borrowed from the block). 0 =
@@ -53,6 +64,11 @@ struct yg_block_ops {
                   struct yg_vec_stats *ret_stats);
     // Name and type of column idx; false past the last. Same order within a segment.
     bool (*column_at)(struct yg_block *b, uint32_t idx, yg_str *ret_name, enum yg_type *ret_type);
+    // As `columns`, but a row whose text cannot match the probe may hold "" instead. NULL: there is
+    // no faster way.
+    yg_rc (*columns_probed)(struct yg_block *b, yg_str name, const struct yg_text_probe *probe,
+                            const struct yg_vec *ret_vecs[YG_TYPE_COUNT], uint32_t *ret_count,
+                            struct yg_err *err);
 };
 
 struct yg_block {

@@ -307,6 +307,25 @@ static void tally_runs(const uint32_t *codes, uint32_t n, uint32_t *tally) {
     }
 }
 
+// Four tallies, so that equal neighbours do not wait for each other.
+#define TALLY_CODES_MAX 512u
+static void tally_few(const uint32_t *codes, uint32_t n, uint32_t count, uint32_t *tally) {
+    uint32_t of[4][TALLY_CODES_MAX];
+    for (uint32_t k = 0; k < 4; k++)
+        memset(of[k], 0, sizeof(of[k][0]) * count);
+    uint32_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        of[0][codes[i]]++;
+        of[1][codes[i + 1]]++;
+        of[2][codes[i + 2]]++;
+        of[3][codes[i + 3]]++;
+    }
+    for (; i < n; i++)
+        of[0][codes[i]]++;
+    for (uint32_t c = 0; c < count; c++)
+        tally[c] += of[0][c] + of[1][c] + of[2][c] + of[3][c];
+}
+
 static void tally_rows(const struct yg_vec *v, const uint64_t *rows, uint32_t row_count,
                        struct yg_facet_cache *c) {
     if (v->present == NULL && yg_bits_count(rows, row_count) == row_count) {
@@ -314,6 +333,8 @@ static void tally_rows(const struct yg_vec *v, const uint64_t *rows, uint32_t ro
             c->tally[v->codes[0]] += row_count;
         else if (has_runs(v->codes, row_count))
             tally_runs(v->codes, row_count, c->tally);
+        else if (v->dict->count <= TALLY_CODES_MAX)
+            tally_few(v->codes, row_count, v->dict->count, c->tally);
         else
             for (uint32_t r = 0; r < row_count; r++)
                 c->tally[v->codes[r]]++;
@@ -327,12 +348,43 @@ static void tally_rows(const struct yg_vec *v, const uint64_t *rows, uint32_t ro
     }
 }
 
-// The last row of every code, in t->one.
-static void note_rows(struct yg_facet_table *t, const struct yg_vec *v, const uint64_t *rows,
-                      uint32_t row_count) {
-    for (uint32_t r = yg_bits_next(rows, row_count, 0); r < row_count;
-         r = yg_bits_next(rows, row_count, r + 1))
+// A row that has the code; one there must be. Sixteen rows at a time.
+static uint32_t row_of_code(const struct yg_vec *v, uint32_t code, uint32_t row_count) {
+    uint32_t r = 0;
+    while (r + 16 <= row_count) {
+        uint32_t any = 0;
+        for (uint32_t i = 0; i < 16; i++)
+            any |= v->codes[r + i] == code;
+        for (uint32_t i = 0; any && i < 16; i++)
+            if (v->codes[r + i] == code && yg_vec_has(v, r + i))
+                return r + i;
+        r += 16;
+    }
+    while (r + 1 < row_count && (v->codes[r] != code || !yg_vec_has(v, r)))
+        r++;
+    return r;
+}
+
+static uint32_t row_without(const struct yg_vec *v, uint32_t row_count) {
+    uint32_t r = 0;
+    while (r + 1 < row_count && yg_vec_has(v, r))
+        r++;
+    return r;
+}
+
+// A row of every code, in t->one: for many codes at once.
+static void note_rows(struct yg_facet_table *t, const struct yg_vec *v, uint32_t row_count) {
+    for (uint32_t r = 0; r < row_count; r++)
         t->one[yg_vec_has(v, r) ? v->codes[r] : v->dict->count] = r;
+}
+
+#define SEARCHES_MAX 8u // codes of a granule that are looked for one by one
+
+static uint32_t count_unread(const struct yg_facet_cache *c) {
+    uint32_t unread = 0;
+    for (uint32_t code = 0; code <= c->code_count; code++)
+        unread += c->tally[code] != 0 && c->value[code] == UNREAD;
+    return unread;
 }
 
 yg_rc yg_facet_table_tally(struct yg_facet_table *t, struct yg_block *b, const uint64_t *rows,
@@ -350,17 +402,19 @@ yg_rc yg_facet_table_tally(struct yg_facet_table *t, struct yg_block *b, const u
         return yg_fail(err, YG_ENOMEM, "no memory for a dictionary of %u values", v->dict->count);
     tally_rows(v, rows, b->row_count, c);
     yg_rc rc = YG_OK;
-    bool noted = false;
+    bool noted = count_unread(c) > SEARCHES_MAX;
+    if (noted)
+        note_rows(t, v, b->row_count);
     for (uint32_t code = 0; code <= c->code_count; code++) {
         uint32_t count = c->tally[code];
         c->tally[code] = 0;
         if (count == 0 || rc != YG_OK)
             continue;
         if (c->value[code] == UNREAD) {
-            if (!noted)
-                note_rows(t, v, rows, b->row_count);
-            noted = true;
-            read_code(t, c, &view, code, t->one[code]);
+            uint32_t row = noted                   ? t->one[code]
+                           : code == c->code_count ? row_without(v, b->row_count)
+                                                   : row_of_code(v, code, b->row_count);
+            read_code(t, c, &view, code, row);
         }
         for (uint32_t i = 0; rc == YG_OK && !t->failed && i < c->counts[code]; i++)
             rc = add(ctx, c->pool[c->first[code] + i], count, err);

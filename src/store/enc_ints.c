@@ -461,6 +461,8 @@ void yg_ints_put_u32(struct yg_buf *out, const uint32_t *v, uint32_t n, bool qui
 
 static bool get_depth(struct yg_cursor *c, int64_t *out, uint32_t n, uint32_t depth);
 
+#define RUN_STEP 8u // values of a short run are written at once
+
 static bool get_runs(struct yg_cursor *c, int64_t *out, uint32_t n, uint32_t depth) {
     uint64_t runs;
     if (yg_get_varint(c, &runs, NULL) != YG_OK || runs == 0 || runs > n)
@@ -472,8 +474,18 @@ static bool get_runs(struct yg_cursor *c, int64_t *out, uint32_t n, uint32_t dep
     uint32_t done = 0;
     for (uint32_t r = 0; ok && r < runs; r++) {
         ok = lengths[r] >= 0 && lengths[r] <= n - done;
-        for (int64_t i = 0; ok && i < lengths[r]; i++)
-            out[done++] = values[r];
+        if (!ok)
+            break;
+        uint32_t len = (uint32_t)lengths[r];
+        int64_t *to = out + done;
+        done += len;
+        if (len <= RUN_STEP && n - (uint32_t)(to - out) >= RUN_STEP) {
+            for (uint32_t i = 0; i < RUN_STEP; i++) // what is too much is written over
+                to[i] = values[r];
+            continue;
+        }
+        for (uint32_t i = 0; i < len; i++)
+            to[i] = values[r];
     }
     yg_free(YG_MEM_STORE, values);
     return ok && done == n;

@@ -464,3 +464,34 @@ yg_rc yg_enc_get_layout(struct yg_enc_reader *r, yg_str *out, struct yg_err *err
         return get_numbers(r, out, err);
     return yg_enc_damaged("unknown shape of strings", err);
 }
+
+static void add_chars(uint64_t chars[4], yg_str s) {
+    for (size_t i = 0; i < s.len; i++)
+        chars[(uint8_t)s.ptr[i] >> 6] |= UINT64_C(1) << ((uint8_t)s.ptr[i] & 63);
+}
+
+bool yg_enc_layout_chars(struct yg_enc_reader *r, uint64_t chars[4]) {
+    static const char *const digits[CLASS_COUNT] = {"0123456789abcdef", "0123456789ABCDEF",
+                                                    "0123456789"};
+    struct fixed f;
+    struct numbers m;
+    uint32_t kind = LAYOUT_NUMBERS + 1;
+    if (r->c.pos < r->c.in.len)
+        kind = (uint8_t)r->c.in.ptr[r->c.pos++];
+    if (kind == LAYOUT_FIXED && read_places(&r->c, &f)) {
+        for (uint32_t k = 0; k < f.len; k++) {
+            char c = (char)f.places[k];
+            add_chars(chars, f.places[k] & PLACE_VARIES
+                                 ? yg_str_c(digits[f.places[k] & ~PLACE_VARIES])
+                                 : yg_str_n(&c, 1));
+        }
+        return true;
+    }
+    if (kind != LAYOUT_NUMBERS || !read_head(&r->c, &m))
+        return false;
+    for (uint32_t k = 0; k < m.count; k++)
+        add_chars(chars, m.before[k]);
+    add_chars(chars, m.after);
+    add_chars(chars, yg_str_c(digits[CLASS_DIGIT]));
+    return true;
+}

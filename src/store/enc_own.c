@@ -11,9 +11,9 @@
 #include <emmintrin.h>
 #endif
 
-#define ESCAPE 0u
-#define SPECIAL_MAX YG_ENC_OWN_ACTIVE // bytes 0 … SPECIAL_MAX are special
-#define OWN_LEN_MIN 4u
+#define ESCAPE YG_ENC_OWN_ESCAPE
+#define SPECIAL_MAX YG_ENC_OWN_SPECIAL_MAX
+#define OWN_LEN_MIN YG_ENC_OWN_LEN_MIN
 #define SAMPLE 64u
 #define MATCHES_MAX 32u // of one text
 
@@ -210,20 +210,29 @@ static bool restore_one(struct restore *w, yg_str s, uint32_t row, yg_str *ret_t
     return true;
 }
 
-yg_rc yg_enc_own_restore(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,
-                         size_t total_bytes, yg_str *strs, struct yg_err *err) {
-    struct restore w = {.active = plan->count};
-    for (uint32_t a = 0; a < plan->count; a++) {
+// Texts of the slots whose bit is set in `used`, and room for what is restored.
+static yg_rc start_restore(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,
+                           uint32_t used, size_t total_bytes, struct restore *w,
+                           struct yg_err *err) {
+    *w = (struct restore){.active = plan->count};
+    for (uint32_t a = 0; a < plan->count; a++)
         if (plan->slots[a] >= r->own.count)
             return yg_enc_damaged("text refers to a column that is not named", err);
-        YG_TRY(r->own.texts(r->own.ctx, plan->slots[a], r->arena, &w.texts[a], err));
-    }
+        else if (used >> a & 1)
+            YG_TRY(r->own.texts(r->own.ctx, plan->slots[a], r->arena, &w->texts[a], err));
     if (total_bytes > YG_ENC_RAW_BYTES_MAX)
         return yg_enc_damaged("texts are too long", err);
-    w.to = yg_arena_alloc(r->arena, total_bytes + YG_PACK_SLACK);
-    if (w.to == NULL)
+    w->to = yg_arena_alloc(r->arena, total_bytes + YG_PACK_SLACK);
+    if (w->to == NULL)
         return yg_enc_no_memory(err);
-    w.end = w.to + total_bytes;
+    w->end = w->to + total_bytes;
+    return YG_OK;
+}
+
+yg_rc yg_enc_own_restore(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,
+                         size_t total_bytes, yg_str *strs, struct yg_err *err) {
+    struct restore w;
+    YG_TRY(start_restore(r, plan, UINT32_MAX, total_bytes, &w, err));
     uint32_t row = 0;
     for (uint32_t i = 0; i < r->count; i++, row++) {
         if (r->present)
@@ -233,4 +242,42 @@ yg_rc yg_enc_own_restore(struct yg_enc_reader *r, const struct yg_enc_own_plan *
             return yg_enc_damaged("references in texts do not fit", err);
     }
     return w.to == w.end ? YG_OK : yg_enc_damaged("texts do not fill their length", err);
+}
+
+// Slots that the text refers to, as bits.
+static uint32_t slots_of(yg_str s) {
+    uint32_t used = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        uint32_t c = (unsigned char)s.ptr[i];
+        if (c == ESCAPE)
+            i++;
+        else if (c <= SPECIAL_MAX)
+            used |= 1u << (c - 1);
+    }
+    return used;
+}
+
+yg_rc yg_enc_own_restore_some(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,
+                              size_t total_bytes, yg_str *strs, struct yg_err *err) {
+    uint64_t may[YG_BITS_WORDS(YG_GRANULE_ROWS)] = {0};
+    struct restore w;
+    uint32_t row = 0, used = 0, count = 0, texts = r->refs ? r->distinct_count : r->count;
+    const yg_str *text = r->refs ? r->distinct : strs;
+    if (r->count > YG_GRANULE_ROWS || !yg_enc_own_probe(r, plan, text, texts, may))
+        return yg_enc_own_restore(r, plan, total_bytes, strs, err);
+    for (uint32_t i = yg_bits_next(may, texts, 0); i < texts; i = yg_bits_next(may, texts, i + 1)) {
+        used |= slots_of(text[i]);
+        count++;
+    }
+    YG_TRY(start_restore(r, plan, used, count ? total_bytes : 0, &w, err));
+    for (uint32_t i = 0; i < r->count; i++, row++) {
+        if (r->present)
+            row = yg_bits_next(r->present, r->rows, row);
+        YG_ASSERT(row < r->rows);
+        if (!yg_bits_get(may, r->refs ? r->refs[i] : i))
+            strs[i] = yg_str_n("", 0);
+        else if (!restore_one(&w, strs[i], row, &strs[i]))
+            return yg_enc_damaged("references in texts do not fit", err);
+    }
+    return YG_OK;
 }

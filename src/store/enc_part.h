@@ -57,6 +57,11 @@ struct yg_enc_reader {
     const uint64_t *present; // NULL: all rows
     struct yg_arena *arena;
     struct yg_enc_own_source own;
+    const struct yg_text_probe *probe; // texts that cannot match it may come as ""; NULL: none
+    // Set by yg_enc_get_strs where values are few distinct ones: value i is distinct[refs[i]].
+    const yg_str *distinct;
+    const uint32_t *refs;
+    uint32_t distinct_count;
 };
 yg_rc yg_enc_get_i64(struct yg_enc_reader *r, const int64_t **ret_values,
                      struct yg_err *err) YG_MUST_USE;
@@ -76,8 +81,21 @@ bool yg_enc_is_part(uint8_t encoding);
 yg_rc yg_enc_get_part(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_enc_get_groups(struct yg_enc_reader *r, yg_str *out, struct yg_err *err) YG_MUST_USE;
 yg_rc yg_enc_get_layout(struct yg_enc_reader *r, yg_str *out, struct yg_err *err) YG_MUST_USE;
+// Bytes that the strings may hold; false where only decoding would tell.
+bool yg_enc_layout_chars(struct yg_enc_reader *r, uint64_t chars[4]);
+bool yg_enc_text_chars(struct yg_enc_reader *r, uint64_t chars[4]);
 // strs: texts with references, of the same count; replaced by what they mean.
 yg_rc yg_enc_own_restore(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,
                          size_t total_bytes, yg_str *strs, struct yg_err *err) YG_MUST_USE;
+// The same for texts that may match r->probe; the others become "".
+yg_rc yg_enc_own_restore_some(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,
+                              size_t total_bytes, yg_str *strs, struct yg_err *err) YG_MUST_USE;
+// Of strs[0 … count) those that may match the probe: bits of ret_may, which are 0 before. False:
+// not known, all may.
+bool yg_enc_own_probe(struct yg_enc_reader *r, const struct yg_enc_own_plan *plan,
+                      const yg_str *strs, uint32_t count, uint64_t *ret_may);
+#define YG_ENC_OWN_ESCAPE 0u
+#define YG_ENC_OWN_SPECIAL_MAX YG_ENC_OWN_ACTIVE // bytes 0 … SPECIAL_MAX are special
+#define YG_ENC_OWN_LEN_MIN 4u                    // no shorter text is replaced
 
 #endif

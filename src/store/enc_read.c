@@ -129,12 +129,14 @@ yg_rc yg_enc_get_f64(struct yg_enc_reader *r, const double **ret_values, struct 
 // refs to numbers of distinct values, in place; *ret_count must come out at `distinct`.
 static bool resolve_refs(uint32_t *refs, uint32_t n, uint32_t distinct) {
     uint32_t seen = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (refs[i] > seen)
-            return false;
-        refs[i] = refs[i] ? seen - refs[i] : seen++;
+    bool fits = true;
+    for (uint32_t i = 0; i < n; i++) { // seen − 0 is the new one's number
+        uint32_t back = refs[i];
+        fits &= back <= seen;
+        refs[i] = seen - back;
+        seen += back == 0;
     }
-    return seen == distinct;
+    return fits && seen == distinct;
 }
 
 static yg_rc get_refs(struct yg_enc_reader *r, uint32_t *ret_distinct, uint32_t **ret_refs,
@@ -354,6 +356,9 @@ static yg_rc get_repeats(struct yg_enc_reader *r, yg_str *v, struct yg_err *err)
     r->count = n;
     for (uint32_t i = 0; rc == YG_OK && i < n; i++)
         v[i] = strs[refs[i]];
+    r->distinct = strs;
+    r->refs = refs;
+    r->distinct_count = distinct;
     return rc;
 }
 
@@ -378,7 +383,16 @@ static yg_rc get_own(struct yg_enc_reader *r, yg_str *v, struct yg_err *err) {
     if (yg_get_varint(c, &total, NULL) != YG_OK || !take_encoding(r))
         return yg_enc_damaged("texts with references are cut", err);
     YG_TRY(get_strs(r, v, err));
-    return yg_enc_own_restore(r, &plan, total, v, err);
+    return r->probe ? yg_enc_own_restore_some(r, &plan, total, v, err)
+                    : yg_enc_own_restore(r, &plan, total, v, err);
+}
+
+bool yg_enc_text_chars(struct yg_enc_reader *r, uint64_t chars[4]) {
+    uint32_t distinct, *refs;
+    if (r->encoding == YG_ENC_STR_REPEATS &&
+        (get_refs(r, &distinct, &refs, NULL) != YG_OK || !take_encoding(r)))
+        return false;
+    return r->encoding == YG_ENC_STR_LAYOUT && yg_enc_layout_chars(r, chars);
 }
 
 yg_rc yg_enc_get_strs(struct yg_enc_reader *r, const yg_str **ret_strs, struct yg_err *err) {

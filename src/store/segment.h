@@ -244,6 +244,7 @@ struct yg_seg_dict { // loaded on first use, kept until the segment is unloaded
     struct yg_dict dict;
     yg_str *own_strs;
     char *own_bytes;
+    uint64_t chars[4]; // set of the bytes in it
 };
 
 struct yg_seg_record { // a column in a stripe, as loaded
@@ -381,6 +382,25 @@ struct yg_seg_values {
 yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
                         struct yg_arena *arena, struct yg_seg_values *ret_values,
                         struct yg_err *err) YG_MUST_USE;
+// What several columns of a granule lean on, kept while the granule is read; zero at first. Lives
+// in the arena of the values.
+struct yg_seg_memo {
+    struct yg_seg_values **values; // [column_count + 1], the shapes last; NULL: not decoded
+    uint64_t *shape_rows;          // [shape × words]: its rows; NULL: not made
+};
+// The same with what was decoded before, all of it in one arena.
+yg_rc yg_segment_values_memo(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                             uint32_t column, struct yg_seg_memo *memo, struct yg_arena *arena,
+                             struct yg_seg_values *ret_values, struct yg_err *err) YG_MUST_USE;
+// Texts for a search: those that cannot match the probe (not NULL) may come as "". Not kept.
+yg_rc yg_segment_values_probed(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                               uint32_t column, struct yg_seg_memo *memo,
+                               const struct yg_text_probe *probe, struct yg_arena *arena,
+                               struct yg_seg_values *ret_values, struct yg_err *err) YG_MUST_USE;
+// Bytes that texts of a chunk may hold, as a set of 256 bits; all of them where that is not known.
+yg_rc yg_segment_text_chars(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                            uint32_t column, struct yg_arena *arena, uint64_t ret_chars[4],
+                            struct yg_err *err) YG_MUST_USE;
 // The dictionary of a string column in a stripe; NULL when it has none. Borrow: until the segment
 // is unloaded.
 yg_rc yg_segment_dict(struct yg_segment *seg, uint32_t stripe, uint32_t column,

@@ -13,7 +13,8 @@ struct seg_block {
     struct yg_segment *seg;
     uint32_t stripe;
     uint32_t in_stripe;
-    struct yg_vec **vecs;   // [column], decoded so far
+    struct yg_vec **vecs; // [column], decoded so far
+    struct yg_seg_memo memo;
     struct rest_vec **rest; // [key of the rest]; NULL until one is asked for
     struct yg_rest_cursor cursor;
 };
@@ -72,8 +73,8 @@ static yg_rc get_vec(struct seg_block *b, uint32_t column, const struct yg_vec *
         if (v == NULL)
             return no_memory(err);
         struct yg_seg_values values;
-        YG_TRY(yg_segment_values(b->seg, b->stripe, b->in_stripe, column, b->block.arena, &values,
-                                 err));
+        YG_TRY(yg_segment_values_memo(b->seg, b->stripe, b->in_stripe, column, &b->memo,
+                                      b->block.arena, &values, err));
         YG_TRY(vec_of_values(&values, b->seg->dir.columns[column].type, b->block.arena, v, err));
         b->vecs[column] = v;
     }
@@ -125,20 +126,46 @@ static yg_rc rest_columns(struct seg_block *b, yg_str name,
     return YG_OK;
 }
 
-static yg_rc block_columns(struct yg_block *block, yg_str name,
-                           const struct yg_vec *ret_vecs[YG_TYPE_COUNT], uint32_t *ret_count,
-                           struct yg_err *err) {
+// Texts that another one's search may leave out: not kept.
+static yg_rc get_probed(struct seg_block *b, uint32_t column, const struct yg_text_probe *probe,
+                        const struct yg_vec **ret_vec, struct yg_err *err) {
+    struct yg_seg_values values;
+    struct yg_vec *v = YG_NEW(b->block.arena, struct yg_vec);
+    if (v == NULL)
+        return no_memory(err);
+    YG_TRY(yg_segment_values_probed(b->seg, b->stripe, b->in_stripe, column, &b->memo, probe,
+                                    b->block.arena, &values, err));
+    YG_TRY(vec_of_values(&values, b->seg->dir.columns[column].type, b->block.arena, v, err));
+    *ret_vec = v;
+    return YG_OK;
+}
+
+static yg_rc block_columns_probed(struct yg_block *block, yg_str name,
+                                  const struct yg_text_probe *probe,
+                                  const struct yg_vec *ret_vecs[YG_TYPE_COUNT], uint32_t *ret_count,
+                                  struct yg_err *err) {
     struct seg_block *b = (struct seg_block *)block;
     const struct yg_seg_dir *dir = &b->seg->dir;
     *ret_count = 0;
     for (uint32_t c = yg_segment_column(b->seg, name);
          c < dir->column_count && yg_str_eq(dir->columns[c].name, name); c++) {
-        if (entry_of(b, c)->count == 0)
+        const struct yg_seg_entry *e = entry_of(b, c);
+        if (e->count == 0)
             continue;
-        YG_TRY(get_vec(b, c, &ret_vecs[*ret_count], err));
+        if (probe && dir->columns[c].type == YG_T_STR && e->encoding == YG_ENC_STR_OWN &&
+            b->vecs[c] == NULL)
+            YG_TRY(get_probed(b, c, probe, &ret_vecs[*ret_count], err));
+        else
+            YG_TRY(get_vec(b, c, &ret_vecs[*ret_count], err));
         ++*ret_count;
     }
     return rest_columns(b, name, ret_vecs, ret_count, err);
+}
+
+static yg_rc block_columns(struct yg_block *block, yg_str name,
+                           const struct yg_vec *ret_vecs[YG_TYPE_COUNT], uint32_t *ret_count,
+                           struct yg_err *err) {
+    return block_columns_probed(block, name, NULL, ret_vecs, ret_count, err);
 }
 
 static void block_stats(struct yg_block *block, yg_str name, enum yg_type type,
@@ -190,7 +217,8 @@ static bool block_column_at(struct yg_block *block, uint32_t idx, yg_str *ret_na
     return true;
 }
 
-static const struct yg_block_ops seg_block_ops = {block_columns, block_stats, block_column_at};
+static const struct yg_block_ops seg_block_ops = {block_columns, block_stats, block_column_at,
+                                                  block_columns_probed};
 
 yg_rc yg_segment_block(struct yg_segment *seg, uint32_t granule, struct yg_arena *arena,
                        struct yg_block **ret_block, struct yg_err *err) {

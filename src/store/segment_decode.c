@@ -132,6 +132,11 @@ static yg_rc load_dict(const struct place *p, const struct yg_seg_dict_entry *e,
     YG_TRY(read_chunk(p, e->stored_bytes, arena, &head, &payload, err));
     YG_TRY(chunk_strings(p, &head, payload, e->count, arena, &strs, err));
     YG_TRY(keep_strings(p, strs, e->count, payload, d, err));
+    for (uint32_t i = 0; i < e->count; i++)
+        for (size_t k = 0; k < d->own_strs[i].len; k++) {
+            uint8_t c = (uint8_t)d->own_strs[i].ptr[k];
+            d->chars[c >> 6] |= UINT64_C(1) << (c & 63);
+        }
     d->dict = (struct yg_dict){
         .uid = atomic_fetch_add_explicit(&dict_uids, 1, memory_order_relaxed) + 1,
         .count = e->count,
@@ -197,6 +202,8 @@ struct decode {
     struct yg_seg_chunk head;
     yg_str body; // behind the presence
     struct yg_arena *arena;
+    struct yg_seg_memo *memo; // may be NULL
+    const struct yg_text_probe *probe;
     struct yg_seg_values *out;
     const struct yg_seg_record *record;
     uint32_t stripe;
@@ -235,7 +242,7 @@ static yg_rc decode_presence(struct decode *d, const struct yg_seg_entry *e, str
         d->body = yg_str_sub(d->body, 2 + 2 * (size_t)n, SIZE_MAX);
     } else if (kind == YG_PRESENCE_SHAPE && YG_RECORD_IS_COLUMN(d->column)) {
         YG_TRY(yg_lean_presence(d->at.seg, d->stripe, d->at.granule, d->record->head.shape_bit,
-                                d->arena, bits, err));
+                                d->memo, d->arena, bits, err));
     } else {
         return corrupt(&d->at, "unknown kind of presence", err);
     }
@@ -260,6 +267,7 @@ static struct yg_lean lean_on(const struct decode *d) {
         .rows = d->out->rows,
         .count = d->out->count,
         .present = d->out->present,
+        .memo = d->memo,
         .arena = d->arena,
     };
 }
@@ -269,8 +277,9 @@ static yg_rc decode_strings(struct decode *d, struct yg_enc_reader *r, struct yg
     const struct place *p = &d->at;
     if (!d->record->head.dict.stored_bytes) {
         if (d->head.encoding == YG_ENC_STR_OWN)
-            YG_TRY(yg_segment_own_source(p->seg, d->stripe, p->granule, d->column, d->arena,
-                                         &r->own, why));
+            YG_TRY(yg_segment_own_source(p->seg, d->stripe, p->granule, d->column, d->memo,
+                                         d->arena, &r->own, why));
+        r->probe = d->probe;
         return yg_enc_get_strs(r, &out->strs, why);
     }
     YG_TRY(get_dict(p, d->stripe, d->column, d->arena, &out->dict, why));
@@ -330,9 +339,10 @@ yg_rc yg_segment_dict(struct yg_segment *seg, uint32_t stripe, uint32_t column,
     return get_dict(&at, stripe, column, arena, ret_dict, err);
 }
 
-yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
-                        struct yg_arena *arena, struct yg_seg_values *ret_values,
-                        struct yg_err *err) {
+static yg_rc decode_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                           uint32_t column, struct yg_seg_memo *memo,
+                           const struct yg_text_probe *probe, struct yg_arena *arena,
+                           struct yg_seg_values *ret_values, struct yg_err *err) {
     struct yg_rest_cursor cursor = {0};
     if (column >= seg->dir.column_count && column != YG_RECORD_SHAPES)
         return yg_segment_rest_values(seg, stripe, granule, column - seg->dir.column_count, &cursor,
@@ -350,6 +360,8 @@ yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granul
     struct decode d = {
         .at = {seg, "column", col->name, granule, e->offset},
         .arena = arena,
+        .memo = memo,
+        .probe = probe,
         .out = &out,
         .record = rec,
         .stripe = stripe,
@@ -365,5 +377,80 @@ yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granul
         out.constant = d.head.encoding == YG_ENC_CONST;
     }
     *ret_values = out;
+    return YG_OK;
+}
+
+yg_rc yg_segment_values_memo(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                             uint32_t column, struct yg_seg_memo *memo, struct yg_arena *arena,
+                             struct yg_seg_values *ret_values, struct yg_err *err) {
+    uint32_t slot = column == YG_RECORD_SHAPES ? seg->dir.column_count : column;
+    if (memo == NULL || slot > seg->dir.column_count ||
+        (column != YG_RECORD_SHAPES && column >= seg->dir.column_count))
+        return decode_values(seg, stripe, granule, column, NULL, NULL, arena, ret_values, err);
+    if (memo->values == NULL)
+        memo->values = YG_NEW_N(arena, struct yg_seg_values *, seg->dir.column_count + 1u);
+    if (memo->values && memo->values[slot]) {
+        *ret_values = *memo->values[slot];
+        return YG_OK;
+    }
+    YG_TRY(decode_values(seg, stripe, granule, column, memo, NULL, arena, ret_values, err));
+    struct yg_seg_values *kept = YG_NEW(arena, struct yg_seg_values);
+    if (memo->values == NULL || kept == NULL)
+        return yg_fail(err, YG_ENOMEM, "no memory to keep values of %s", yg_segment_name(seg));
+    *kept = *ret_values;
+    memo->values[slot] = kept;
+    return YG_OK;
+}
+
+yg_rc yg_segment_values(struct yg_segment *seg, uint32_t stripe, uint32_t granule, uint32_t column,
+                        struct yg_arena *arena, struct yg_seg_values *ret_values,
+                        struct yg_err *err) {
+    return decode_values(seg, stripe, granule, column, NULL, NULL, arena, ret_values, err);
+}
+
+yg_rc yg_segment_values_probed(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                               uint32_t column, struct yg_seg_memo *memo,
+                               const struct yg_text_probe *probe, struct yg_arena *arena,
+                               struct yg_seg_values *ret_values, struct yg_err *err) {
+    return decode_values(seg, stripe, granule, column, memo, probe, arena, ret_values, err);
+}
+
+yg_rc yg_segment_text_chars(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
+                            uint32_t column, struct yg_arena *arena, uint64_t ret_chars[4],
+                            struct yg_err *err) {
+    if (column >= seg->dir.column_count) {
+        memset(ret_chars, 0xff, sizeof(*ret_chars) * 4);
+        return YG_OK;
+    }
+    const struct yg_seg_record *rec = yg_segment_record(&seg->dir.stripes[stripe], column);
+    const struct yg_seg_entry *e = yg_segment_entry(rec, granule);
+    memset(ret_chars, 0, sizeof(*ret_chars) * 4);
+    if (e->count == 0)
+        return YG_OK;
+    if (rec->head.dict.stored_bytes) {
+        const struct yg_dict *dict;
+        YG_TRY(yg_segment_dict(seg, stripe, column, arena, &dict, err));
+        const struct yg_seg_dict *d = (const struct yg_seg_dict *)(const void *)dict;
+        memcpy(ret_chars, d->chars, sizeof(d->chars)); // the dictionary is its first member
+        return YG_OK;
+    }
+    struct yg_seg_values out = {.rows = seg->dir.stripes[stripe].granules[granule].rows,
+                                .count = e->count};
+    struct decode d = {
+        .at = {seg, "column", seg->dir.columns[column].name, granule, e->offset},
+        .arena = arena,
+        .out = &out,
+        .record = rec,
+        .stripe = stripe,
+        .column = column,
+    };
+    YG_TRY(read_chunk(&d.at, e->stored_bytes, arena, &d.head, &d.body, err));
+    if (d.head.rows != (uint16_t)out.rows || d.head.encoding != e->encoding)
+        return corrupt(&d.at, "chunk is not the one that the directory names", err);
+    YG_TRY(decode_presence(&d, e, err));
+    struct yg_enc_reader r = {
+        .c = {d.body, 0}, .encoding = d.head.encoding, .count = out.count, .arena = arena};
+    if (!yg_enc_text_chars(&r, ret_chars))
+        memset(ret_chars, 0xff, sizeof(*ret_chars) * 4);
     return YG_OK;
 }

@@ -44,11 +44,14 @@ struct yg_enc_own_source {
     uint32_t count; // slots there are; 0: a chunk that refers to one is damaged
     yg_rc (*texts)(void *ctx, uint32_t slot, struct yg_arena *arena, const yg_str **ret_texts,
                    struct yg_err *err);
+    // Bytes that texts of the slot may hold, as a set of 256 bits.
+    yg_rc (*chars)(void *ctx, uint32_t slot, struct yg_arena *arena, uint64_t ret_chars[4],
+                   struct yg_err *err);
     void *ctx;
 };
 // The source for a column of a granule; whatever it needs is made in `arena`.
 yg_rc yg_segment_own_source(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
-                            uint32_t column, struct yg_arena *arena,
+                            uint32_t column, struct yg_seg_memo *memo, struct yg_arena *arena,
                             struct yg_enc_own_source *ret_source, struct yg_err *err) YG_MUST_USE;
 
 // Distinct values of a granule in order of first appearance; see enc_part.h.

@@ -27,7 +27,8 @@ static yg_rc read_parent(const struct yg_lean *l, struct yg_seg_values *ret, str
     if (parent == NULL || parent->head.parent != YG_COLUMN_NONE ||
         (is_string(l->seg->dir.columns[column].type) && parent->head.dict.stored_bytes == 0))
         return damaged("its parent column is missing or leans on another", err);
-    return yg_segment_values(l->seg, l->stripe, l->granule, column, l->arena, ret, err);
+    return yg_segment_values_memo(l->seg, l->stripe, l->granule, column, l->memo, l->arena, ret,
+                                  err);
 }
 
 // Row of the k-th present value, from the one before on.
@@ -37,16 +38,42 @@ static uint32_t next_row(const uint64_t *present, uint32_t rows, uint32_t from) 
 
 // ------------------------------------------------------------ shapes
 
+#define SHAPE_ROWS_MAX 64u // shapes of a stripe whose rows are kept as bitmaps
+
+// Rows by shape, once for all columns of the granule.
+static yg_rc make_shape_rows(const struct yg_seg_values *v, struct yg_seg_memo *memo,
+                             struct yg_arena *arena, struct yg_err *err) {
+    size_t words = YG_BITS_WORDS(v->rows);
+    uint64_t *rows = YG_NEW_N(arena, uint64_t, words * v->dict->count);
+    if (rows == NULL)
+        return no_memory(err);
+    for (uint32_t r = 0; r < v->rows; r++)
+        rows[v->codes[r] * words + r / 64] |= UINT64_C(1) << (r & 63);
+    memo->shape_rows = rows;
+    return YG_OK;
+}
+
+static void rows_of_shapes(const struct yg_seg_values *v, const uint8_t *has, uint64_t *bits) {
+    for (uint32_t base = 0; base < v->rows; base += 64) {
+        uint32_t n = v->rows - base < 64 ? v->rows - base : 64;
+        uint64_t word = 0;
+        for (uint32_t i = 0; i < n; i++)
+            word |= (uint64_t)has[v->codes[base + i]] << i;
+        bits[base / 64] = word;
+    }
+}
+
 yg_rc yg_lean_presence(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
-                       uint32_t shape_bit, struct yg_arena *arena, uint64_t *bits,
-                       struct yg_err *err) {
+                       uint32_t shape_bit, struct yg_seg_memo *memo, struct yg_arena *arena,
+                       uint64_t *bits, struct yg_err *err) {
     struct yg_seg_values v;
     const struct yg_seg_record *shapes =
         yg_segment_record(&seg->dir.stripes[stripe], YG_RECORD_SHAPES);
     if (shapes == NULL || shapes->head.parent != YG_COLUMN_NONE ||
         shapes->head.dict.stored_bytes == 0) // else they might lean on what has shapes
         return damaged("the stripe has no shapes", err);
-    YG_TRY(yg_segment_values(seg, stripe, granule, YG_RECORD_SHAPES, arena, &v, err));
+    bool known = memo && memo->values && memo->values[seg->dir.column_count]; // asked for before
+    YG_TRY(yg_segment_values_memo(seg, stripe, granule, YG_RECORD_SHAPES, memo, arena, &v, err));
     if (v.count != v.rows || v.codes == NULL || v.dict->count > YG_SEG_SHAPES_MAX)
         return damaged("the granule has no shapes", err);
     uint8_t has[YG_SEG_SHAPES_MAX];
@@ -54,8 +81,16 @@ yg_rc yg_lean_presence(struct yg_segment *seg, uint32_t stripe, uint32_t granule
         yg_str s = v.dict->strs[i];
         has[i] = shape_bit / 8 < s.len && ((uint8_t)s.ptr[shape_bit / 8] >> (shape_bit & 7) & 1);
     }
-    for (uint32_t r = 0; r < v.rows; r++)
-        bits[r / 64] |= (uint64_t)has[v.codes[r]] << (r & 63);
+    if (!known || v.dict->count > SHAPE_ROWS_MAX) {
+        rows_of_shapes(&v, has, bits);
+        return YG_OK;
+    }
+    if (memo->shape_rows == NULL)
+        YG_TRY(make_shape_rows(&v, memo, arena, err));
+    size_t words = YG_BITS_WORDS(v.rows);
+    for (uint32_t i = 0; i < v.dict->count; i++)
+        for (size_t w = 0; has[i] && w < words; w++)
+            bits[w] |= memo->shape_rows[i * words + w];
     return YG_OK;
 }
 
@@ -87,30 +122,60 @@ static bool put_exceptions(const struct yg_lean *l, uint32_t *codes) {
     return true;
 }
 
+// The map as an array, where the parent's dictionary is no larger than the granule; else NULL.
+static const uint32_t *array_of_map(const struct yg_lean *l, const struct yg_seg_values *parent) {
+    uint32_t count = parent->dict ? parent->dict->count : 0;
+    if (count == 0 || count > l->count)
+        return NULL;
+    uint32_t *map = yg_arena_alloc(l->arena, sizeof(*map) * count);
+    for (uint32_t i = 0; map && i < count; i++)
+        map[i] = map_code(l->map, i);
+    return map;
+}
+
+// Where both columns have a value in every row; parent codes are below the dictionary's count.
+static void follow_all(const struct yg_lean *l, const struct yg_seg_values *parent,
+                       const uint32_t *map, uint32_t *codes) {
+    for (uint32_t i = 0; i < l->count; i++)
+        codes[i] = map ? map[parent->codes[i]] : map_code(l->map, parent->codes[i]);
+}
+
+static void follow_some(const struct yg_lean *l, const struct yg_seg_values *parent,
+                        const uint32_t *map, uint32_t *codes) {
+    uint32_t row = 0, parent_row = 0, k = 0;
+    for (uint32_t i = 0; i < l->count; i++, row++) {
+        row = next_row(l->present, l->rows, row);
+        while (k < parent->count &&
+               (parent_row = next_row(parent->present, parent->rows, parent_row)) < row) {
+            k++;
+            parent_row++;
+        }
+        bool has = k < parent->count && parent_row == row;
+        codes[i] = YG_COLUMN_NONE;
+        if (has)
+            codes[i] = map ? map[parent->codes[k]] : map_code(l->map, parent->codes[k]);
+    }
+}
+
 yg_rc yg_lean_codes(const struct yg_lean *l, const uint32_t **ret_codes, struct yg_err *err) {
     struct yg_seg_values parent;
     YG_TRY(read_parent(l, &parent, err));
     if (parent.count > 0 && parent.codes == NULL)
         return damaged("its parent column has no codes", err);
-    uint32_t *codes = yg_arena_alloc(l->arena, sizeof(*codes) * (l->count + 1u));
+    uint32_t *codes = yg_arena_alloc(l->arena, sizeof(*codes) * (l->count + 1u)), max = 0;
     if (codes == NULL)
         return no_memory(err);
-    uint32_t row = 0, parent_row = 0, k = 0;
-    for (uint32_t i = 0; i < l->count; i++, row++) {
-        row = next_row(l->present, l->rows, row);
-        while (k < parent.count &&
-               (parent_row = next_row(parent.present, parent.rows, parent_row)) < row) {
-            k++;
-            parent_row++;
-        }
-        bool has = k < parent.count && parent_row == row;
-        codes[i] = has ? map_code(l->map, parent.codes[k]) : YG_COLUMN_NONE;
-    }
+    const uint32_t *map = array_of_map(l, &parent);
+    if (l->present == NULL && parent.present == NULL && parent.count == l->count)
+        follow_all(l, &parent, map, codes);
+    else
+        follow_some(l, &parent, map, codes);
     if (!put_exceptions(l, codes))
         return damaged("exceptions do not fit", err);
     for (uint32_t i = 0; i < l->count; i++)
-        if (codes[i] >= l->dict->count)
-            return damaged("code without a string", err);
+        max = codes[i] > max ? codes[i] : max;
+    if (max >= l->dict->count && l->count > 0)
+        return damaged("code without a string", err);
     *ret_codes = codes;
     return YG_OK;
 }
@@ -229,6 +294,7 @@ struct own {
     struct yg_segment *seg;
     uint32_t stripe;
     uint32_t granule;
+    struct yg_seg_memo *memo;
 };
 
 size_t yg_own_hex(yg_id128 id, char out[YG_OWN_TEXT_BYTES]) {
@@ -297,7 +363,8 @@ static yg_rc own_texts(void *ctx, uint32_t slot, struct yg_arena *arena, const y
     if (slot >= st->own_count)
         return damaged("reference to a column that is not there", err);
     const struct yg_seg_own_entry *own = &st->own[slot];
-    YG_TRY(yg_segment_values(o->seg, o->stripe, o->granule, own->column, arena, &v, err));
+    YG_TRY(yg_segment_values_memo(o->seg, o->stripe, o->granule, own->column, o->memo, arena, &v,
+                                  err));
     yg_str *texts = YG_NEW_N(arena, yg_str, st->granules[o->granule].rows);
     if (texts == NULL)
         return no_memory(err);
@@ -312,8 +379,28 @@ static yg_rc own_texts(void *ctx, uint32_t slot, struct yg_arena *arena, const y
     return YG_OK;
 }
 
+static void add_chars(uint64_t chars[4], const char *text) {
+    for (; *text; text++)
+        chars[(uint8_t)*text >> 6] |= UINT64_C(1) << ((uint8_t)*text & 63);
+}
+
+static yg_rc own_chars(void *ctx, uint32_t slot, struct yg_arena *arena, uint64_t ret_chars[4],
+                       struct yg_err *err) {
+    const struct own *o = ctx;
+    const struct yg_seg_stripe *st = &o->seg->dir.stripes[o->stripe];
+    memset(ret_chars, 0, sizeof(*ret_chars) * 4);
+    if (slot >= st->own_count)
+        return damaged("reference to a column that is not there", err);
+    const struct yg_seg_own_entry *own = &st->own[slot];
+    if (own->form == YG_OWN_TEXT)
+        return yg_segment_text_chars(o->seg, o->stripe, o->granule, own->column, arena, ret_chars,
+                                     err);
+    add_chars(ret_chars, own->form == YG_OWN_HEX ? "0123456789abcdef" : "-.0123456789");
+    return YG_OK;
+}
+
 yg_rc yg_segment_own_source(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
-                            uint32_t column, struct yg_arena *arena,
+                            uint32_t column, struct yg_seg_memo *memo, struct yg_arena *arena,
                             struct yg_enc_own_source *ret_source, struct yg_err *err) {
     const struct yg_seg_stripe *st = &seg->dir.stripes[stripe];
     *ret_source = (struct yg_enc_own_source){0};
@@ -323,7 +410,7 @@ yg_rc yg_segment_own_source(struct yg_segment *seg, uint32_t stripe, uint32_t gr
     struct own *o = YG_NEW(arena, struct own);
     if (o == NULL)
         return no_memory(err);
-    *o = (struct own){seg, stripe, granule};
-    *ret_source = (struct yg_enc_own_source){st->own_count, own_texts, o};
+    *o = (struct own){seg, stripe, granule, memo};
+    *ret_source = (struct yg_enc_own_source){st->own_count, own_texts, own_chars, o};
     return YG_OK;
 }

@@ -15,7 +15,8 @@ struct yg_lean {
     yg_str body; // behind the presence
     uint32_t rows;
     uint32_t count;
-    const uint64_t *present; // NULL = all rows
+    const uint64_t *present;  // NULL = all rows
+    struct yg_seg_memo *memo; // may be NULL
     struct yg_arena *arena;
     const struct yg_dict *dict; // FOLLOW: its own, and the map
     const struct yg_dict *map;
@@ -36,7 +37,7 @@ yg_rc yg_lean_rows(const struct yg_lean *l, const int64_t **ret_values,
                    struct yg_err *err) YG_MUST_USE;
 // Sets the bits of the rows whose shape has the bit.
 yg_rc yg_lean_presence(struct yg_segment *seg, uint32_t stripe, uint32_t granule,
-                       uint32_t shape_bit, struct yg_arena *arena, uint64_t *bits,
-                       struct yg_err *err) YG_MUST_USE;
+                       uint32_t shape_bit, struct yg_seg_memo *memo, struct yg_arena *arena,
+                       uint64_t *bits, struct yg_err *err) YG_MUST_USE;
 
 #endif

@@ -92,7 +92,7 @@ static bool dict_column_at(struct yg_block *b, uint32_t idx, yg_str *name, enum 
     struct dict_block *d = (struct dict_block *)b;
     return d->under->ops->column_at(d->under, idx, name, type);
 }
-static const struct yg_block_ops dict_ops = {dict_columns, dict_stats, dict_column_at};
+static const struct yg_block_ops dict_ops = {dict_columns, dict_stats, dict_column_at, NULL};
 
 // ------------------------------------------------------------ data
 

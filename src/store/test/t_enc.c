@@ -2,6 +2,7 @@
 // Encodings of a granule's values: what is written is read, every encoding and every kind of
 // integer stream is chosen somewhere, and bytes that are not what they were give an error or
 // values, never a crash.
+#include <ctype.h>
 #include <math.h>
 
 #include "store/enc_part.h"
@@ -11,6 +12,8 @@
 
 static uint32_t encodings_seen[YG_ENC_COUNT];
 static uint32_t kinds_seen[YG_INTS_KIND_COUNT];
+static uint32_t probed_away; // texts that a search did not need
+static uint32_t chars_known; // chunks that say which bytes are in them
 
 // ------------------------------------------------------------ one chunk there and back
 
@@ -32,6 +35,22 @@ static yg_rc own_texts(void *ctx, uint32_t slot, struct yg_arena *arena, const y
     return YG_OK;
 }
 
+static void add_chars(uint64_t chars[4], yg_str s) {
+    for (size_t k = 0; k < s.len; k++)
+        chars[(uint8_t)s.ptr[k] >> 6] |= UINT64_C(1) << ((uint8_t)s.ptr[k] & 63);
+}
+
+static yg_rc own_chars(void *ctx, uint32_t slot, struct yg_arena *arena, uint64_t ret_chars[4],
+                       struct yg_err *err) {
+    const struct own_ctx *c = ctx;
+    (void)arena;
+    (void)err;
+    memset(ret_chars, 0, 32);
+    for (uint32_t i = 0; i < c->in->count; i++)
+        add_chars(ret_chars, c->in->own[(size_t)i * c->in->own_count + slot]);
+    return YG_OK;
+}
+
 struct decoded {
     const int64_t *i64;
     const double *f64;
@@ -50,8 +69,9 @@ static size_t presence_of(const struct yg_enc_input *in, uint32_t kind, uint64_t
     return kind == YG_PRESENCE_LIST ? 2 + 2 * (size_t)in->count : 8 * YG_BITS_WORDS(in->rows);
 }
 
-static yg_rc decode(const struct yg_enc_input *in, const char *chunk, size_t len,
-                    struct yg_arena *arena, struct decoded *d, struct yg_err *err) {
+static yg_rc decode_probed(const struct yg_enc_input *in, const char *chunk, size_t len,
+                           const struct yg_text_probe *probe, struct yg_arena *arena,
+                           struct decoded *d, struct yg_err *err) {
     struct yg_seg_chunk head;
     uint64_t bits[YG_BITS_WORDS(YG_GRANULE_ROWS)];
     struct own_ctx ctx = {in, 0};
@@ -69,7 +89,8 @@ static yg_rc decode(const struct yg_enc_input *in, const char *chunk, size_t len
         .rows = in->rows,
         .present = in->count < in->rows ? bits : NULL,
         .arena = arena,
-        .own = {in->own_count, own_texts, &ctx},
+        .own = {in->own_count, own_texts, own_chars, &ctx},
+        .probe = probe,
     };
     *d = (struct decoded){0};
     switch (in->type) {
@@ -90,6 +111,11 @@ static yg_rc decode(const struct yg_enc_input *in, const char *chunk, size_t len
     return YG_EINTERNAL;
 }
 
+static yg_rc decode(const struct yg_enc_input *in, const char *chunk, size_t len,
+                    struct yg_arena *arena, struct decoded *d, struct yg_err *err) {
+    return decode_probed(in, chunk, len, NULL, arena, d, err);
+}
+
 static void check_equal(const struct yg_enc_input *in, const struct decoded *d) {
     if (in->type == YG_T_I64 || in->type == YG_T_BOOL)
         assert_memory_equal(d->i64, in->i64, 8 * (size_t)in->count);
@@ -104,6 +130,79 @@ static void check_equal(const struct yg_enc_input *in, const struct decoded *d) 
             if (!yg_str_eq(d->strs[i], in->strs[i]))
                 fail_msg("value %u: \"%.*s\" is not \"%.*s\"", i, YG_STR_FMT(d->strs[i]),
                          YG_STR_FMT(in->strs[i]));
+}
+
+// Where the probe's bytes stand; `ctx` is the probe.
+static size_t find_wanted(const void *ctx, yg_str text, size_t from) {
+    const struct yg_text_probe *p = ctx;
+    for (size_t at = from; at + p->len <= text.len; at++) {
+        size_t k = 0;
+        while (k < p->len &&
+               (p->nocase ? tolower((unsigned char)text.ptr[at + k])
+                          : (unsigned char)text.ptr[at + k]) == (unsigned char)p->bytes[k])
+            k++;
+        if (k == p->len)
+            return at;
+    }
+    return SIZE_MAX;
+}
+
+static bool beyond_ascii(yg_str s) {
+    for (size_t k = 0; k < s.len; k++)
+        if ((unsigned char)s.ptr[k] >= 0x80)
+            return true;
+    return false;
+}
+
+// Parts of texts are looked for: who holds one comes whole, the others whole or empty.
+static void probe(const struct yg_enc_input *in, const char *chunk, size_t len, struct rng *r) {
+    YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_QUERY, 256u << 20);
+    for (uint32_t round = 0; round < 12; round++) {
+        yg_str from = in->strs[rng_below(r, in->count)];
+        char bytes[40];
+        if (from.len == 0)
+            continue;
+        size_t at = rng_below(r, (uint32_t)from.len), n = 1 + rng_below(r, 30);
+        n = n > from.len - at ? from.len - at : n;
+        struct yg_text_probe p = {bytes, n, rng_below(r, 2), rng_below(r, 2), find_wanted, &p};
+        for (size_t k = 0; k < n; k++)
+            bytes[k] = p.nocase ? (char)tolower((unsigned char)from.ptr[at + k]) : from.ptr[at + k];
+        if (rng_below(r, 4) == 0)
+            bytes[n / 2] = 'z';
+        struct decoded d;
+        yg_arena_reset(arena);
+        OK(decode_probed(in, chunk, len, &p, arena, &d, err));
+        for (uint32_t i = 0; i < in->count; i++) {
+            bool holds =
+                find_wanted(&p, in->strs[i], 0) != SIZE_MAX || (p.odd && beyond_ascii(in->strs[i]));
+            if (!yg_str_eq(d.strs[i], in->strs[i]) && (holds || d.strs[i].len > 0))
+                fail_msg("value %u: \"%.*s\" is not \"%.*s\"", i, YG_STR_FMT(d.strs[i]),
+                         YG_STR_FMT(in->strs[i]));
+            probed_away += d.strs[i].len < in->strs[i].len;
+        }
+    }
+}
+
+// What a chunk says of the bytes in it is true of every text.
+static void check_chars(const struct yg_enc_input *in, uint8_t encoding, const char *chunk,
+                        struct yg_arena *arena) {
+    struct yg_seg_chunk head;
+    uint64_t bits[YG_BITS_WORDS(YG_GRANULE_ROWS)], chars[4] = {0}, all[4] = {0};
+    memcpy(&head, chunk, sizeof(head));
+    size_t skip = presence_of(in, head.flags & YG_CHUNK_F_PRESENCE, bits);
+    struct yg_enc_reader reader = {
+        .c = {yg_str_n(chunk + sizeof(head) + skip, head.stored_bytes - skip), 0},
+        .encoding = encoding,
+        .count = in->count,
+        .arena = arena,
+    };
+    if (!yg_enc_text_chars(&reader, chars))
+        return;
+    chars_known++;
+    for (uint32_t i = 0; i < in->count; i++)
+        add_chars(all, in->strs[i]);
+    for (uint32_t k = 0; k < 4; k++)
+        assert_int_equal(all[k] & ~chars[k], 0);
 }
 
 // Reads damaged copies of the chunk: no crash, and only the errors that a reader may give.
@@ -149,6 +248,10 @@ static uint8_t round_trip(enum yg_enc_level level, const struct yg_enc_input *in
     encodings_seen[entry.encoding]++;
     if (entry.encoding == YG_ENC_INTS && in->count == in->rows)
         kinds_seen[(uint8_t)copy[sizeof(struct yg_seg_chunk)]]++;
+    if (entry.encoding == YG_ENC_STR_OWN)
+        probe(in, copy, len, r);
+    if (in->type == YG_T_STR && !in->coded && in->count > 0)
+        check_chars(in, entry.encoding, copy, arena);
     if (rng_below(r, 4) == 0)
         damage(in, copy, len, r);
     free(copy);
@@ -449,6 +552,8 @@ static void own_texts_come_back(void **state) {
         if (round % 3 == 0 && in.count > 60)
             assert_int_equal(encoding, YG_ENC_STR_OWN);
     }
+    assert_true(probed_away > 0);
+    assert_true(chars_known > 0);
 }
 
 static yg_str message_of(struct rng *r, uint32_t i, yg_str id, char *buf, size_t room) {
