@@ -336,17 +336,23 @@ static void end_checkpoint(struct flush *f) {
         (void)unlink(path);
 }
 
+// WAL files of which everything is in files; while the log is replayed they stay.
+static void release_log(struct yg_store *store) {
+    struct yg_wal *wal = atomic_load(&store->wal);
+    if (wal == NULL)
+        return;
+    uint64_t done =
+        store->flushed < store->metrics_flushed ? store->flushed : store->metrics_flushed;
+    yg_wal_release(wal, done);
+    atomic_store(&store->wal_bytes_flushed, yg_wal_file_bytes(wal));
+}
+
 static void after(struct flush *f) {
     struct yg_store *store = f->store;
     if (store->checkpoint[0] && strcmp(store->checkpoint, f->checkpoint) != 0)
         remove_checkpoint(store, store->checkpoint);
     memcpy(store->checkpoint, f->checkpoint, sizeof(store->checkpoint));
-    uint64_t done =
-        store->flushed < store->metrics_flushed ? store->flushed : store->metrics_flushed;
-    if (store->wal) {
-        yg_wal_release(store->wal, done);
-        atomic_store(&store->wal_bytes_flushed, yg_wal_file_bytes(store->wal));
-    }
+    release_log(store);
     pthread_mutex_lock(&store->lists_lock);
     for (uint32_t i = 0; i < f->version_count; i++) {
         const struct yg_catalog_version *v = &f->versions[i];
@@ -363,8 +369,10 @@ static yg_rc flush_steps(struct flush *f, struct yg_err *err) {
     atomic_store(&store->oldest_memory_mono_ns, 0); // what comes from now on is for the next one
     YG_TRY(cut_all(f, err));
     if (collect(f) == 0 && f->low_water == store->flushed &&
-        yg_mstore_head_bytes(store->mstore) == 0 && store->doubt_count == 0)
+        yg_mstore_head_bytes(store->mstore) == 0 && store->doubt_count == 0) {
+        release_log(store); // a flush during replay could not
         return YG_OK;
+    }
     pthread_mutex_lock(&store->lists_lock);
     for (int t = 0; t < YG_TRACK_COUNT; t++)
         store->settled[t] = yg_deletions_settled(store, (enum yg_track)t);
@@ -461,10 +469,13 @@ void yg_store_flush_if_due(struct yg_store *store) {
     uint64_t logged = yg_wal_file_bytes(store->wal);
     bool long_log = logged > store->wal_bytes_flushed + WAL_FACTOR * store->o.flush_bytes;
     bool due = bytes >= store->o.flush_bytes || long_log || (oldest && now - oldest >= interval);
-    if (!due || atomic_load(&store->flushing) ||
-        (store->flush_failed_mono_ns && now - store->flush_failed_mono_ns < RETRY_NS))
+    if (due && (!store->flush_failed_mono_ns || now - store->flush_failed_mono_ns >= RETRY_NS))
+        yg_store_flush_begin(store);
+}
+
+void yg_store_flush_begin(struct yg_store *store) {
+    if (atomic_exchange(&store->flushing, true))
         return;
-    atomic_store(&store->flushing, true);
     atomic_store(&store->flush_wanted, true);
     atomic_fetch_add(&store->jobs, 1);
     if (yg_pool_submit(store->o.pool, YG_LANE_BACKGROUND, flush_job, store, NULL) != YG_OK) {

@@ -113,6 +113,8 @@ static struct pending *pending_new(struct yg_store *store, enum yg_wal_kind kind
 }
 
 static yg_rc push(struct yg_store *store, struct pending *p, yg_rc rc, struct yg_err *err) {
+    if (rc == YG_ENOMEM) // a room that is full empties itself
+        rc = yg_fail(err, YG_EBUSY, "the store's memory is used up");
     if (rc == YG_OK)
         rc = yg_wal_push(store->wal, &p->item, err);
     if (rc != YG_OK)
@@ -302,18 +304,31 @@ struct replay {
     uint64_t metrics_mark;
 };
 
-// Replay reads faster than strands work: what waits is written to files before memory is short.
+// What the replayed rows and points take, as a share of what they may take.
+static bool replay_holds(struct yg_store *store, uint64_t num, uint64_t den) {
+    uint64_t room = (uint64_t)yg_mem_limit(YG_MEM_STORE) / ROWS_SHARE_DEN * ROWS_SHARE_NUM;
+    uint64_t most = store->o.flush_bytes * MEMORY_FACTOR;
+    most = (room > most ? room : most) / den * num;
+    int64_t intake = yg_mem_limit(YG_MEM_INTAKE);
+    return atomic_load(&store->memory_bytes) > most ||
+           yg_mstore_head_bytes(store->mstore) > store->o.flush_bytes * MEMORY_FACTOR / den * num ||
+           (room > 0 && (uint64_t)yg_mem_used(YG_MEM_STORE) > room / den * num) ||
+           (intake > 0 && (uint64_t)yg_mem_used(YG_MEM_INTAKE) > (uint64_t)intake / den * num);
+}
+
+// Replay reads faster than files are written. A log of usual length fits into memory and is written
+// when the server works already; of a longer one, part is written beside the replay, which waits
+// only where memory would be short.
 static yg_rc replay_make_room(struct yg_store *store, struct yg_err *err) {
-    uint64_t most = store->o.flush_bytes * (MEMORY_FACTOR / 2);
-    int64_t limit = yg_mem_limit(YG_MEM_INTAKE), own = yg_mem_limit(YG_MEM_STORE);
-    bool tight = (limit > 0 && yg_mem_used(YG_MEM_INTAKE) > limit / 2) ||
-                 (own > 0 && yg_mem_used(YG_MEM_STORE) > own / 2);
-    if (tight)
-        yg_strand_call(store->metrics_strand, nothing, NULL);
-    if (!tight && atomic_load(&store->memory_bytes) <= most &&
-        yg_mstore_head_bytes(store->mstore) <= most)
+    if (!replay_holds(store, 3, 4))
         return YG_OK;
-    return yg_store_flush(store, err);
+    yg_store_flush_begin(store);
+    if (!replay_holds(store, 1, 1))
+        return YG_OK;
+    yg_strand_call(store->metrics_strand, nothing, NULL);
+    pthread_mutex_lock(&store->flush_lock); // held by the flush that runs
+    pthread_mutex_unlock(&store->flush_lock);
+    return replay_holds(store, 1, 1) ? yg_store_flush(store, err) : YG_OK;
 }
 
 static yg_rc replay_rows(struct yg_store *store, const struct yg_wal_replay *f,
@@ -404,7 +419,10 @@ static yg_rc start_wal(struct yg_store *store, const struct yg_wal_recovery *rec
         .delivered = yg_resend_fill_delivered,
         .ctx = store,
     };
-    return yg_wal_start(&options, &store->wal, err);
+    struct yg_wal *wal;
+    YG_TRY(yg_wal_start(&options, &wal, err));
+    atomic_store(&store->wal, wal);
+    return YG_OK;
 }
 
 static yg_rc open_parts(struct yg_store *store, struct yg_err *err) {
@@ -437,6 +455,14 @@ static void free_lists(struct yg_seg_list *lists) {
             yg_segment_unref(lists[t].segs[i]);
         yg_free(YG_MEM_STORE, lists[t].segs);
     }
+}
+
+// A merge ends at its next column.
+static void wait_for_jobs(struct yg_store *store) {
+    const struct timespec ms = {.tv_nsec = 1000000};
+    atomic_store(&store->merging.stop, true);
+    while (atomic_load(&store->jobs) > 0)
+        (void)nanosleep(&ms, NULL);
 }
 
 static void store_free(struct yg_store *store) {
@@ -486,6 +512,7 @@ yg_rc yg_store_open(const struct yg_store_options *options, struct yg_store **re
     yg_store_merge_init(store);
     yg_rc rc = open_parts(store, err);
     if (rc != YG_OK) {
+        wait_for_jobs(store);
         store_free(store);
         return yg_err_wrap(err, "store");
     }
@@ -502,10 +529,7 @@ void yg_store_close(struct yg_store *store) {
     yg_event_set(&store->stop);
     yg_thread_join(&store->clock_thread);
     struct yg_err err = {0};
-    atomic_store(&store->merging.stop, true);
-    const struct timespec ms = {.tv_nsec = 1000000};
-    while (atomic_load(&store->jobs) > 0) // a merge ends at its next column
-        (void)nanosleep(&ms, NULL);
+    wait_for_jobs(store);
     yg_wal_stop(store->wal); // what is queued is written and acknowledged
     bool clean = yg_store_flush(store, &err) == YG_OK;
     if (!clean)

@@ -147,7 +147,7 @@ struct yg_store {
     char *dir, *dir_wal, *dir_segments, *dir_tmp, *dir_metrics, *dir_damaged;
     uint32_t shard_count;
     struct yg_shard *shards;
-    struct yg_wal *wal;
+    struct yg_wal *_Atomic wal; // NULL while the log is being replayed
     struct yg_catalog *catalog;
     struct yg_strand *metrics_strand;
     struct yg_mstore *mstore;
@@ -250,6 +250,8 @@ yg_rc yg_store_load_files(struct yg_store *store, struct yg_err *err) YG_MUST_US
 void yg_store_file_path(const struct yg_store *store, enum yg_track track, int32_t day, uint64_t id,
                         char *out, size_t cap);
 void yg_store_flush_if_due(struct yg_store *store);
+// Has the background lane write a flush, unless one is wanted or running.
+void yg_store_flush_begin(struct yg_store *store);
 // Runs the flush that waits for a worker, if there is one: a merge has the worker.
 void yg_store_flush_waiting(struct yg_store *store);
 // What the catalogue says of a listed file.

@@ -82,6 +82,9 @@ struct yg_traces {
     uint32_t near_count, near_cap;
     uint64_t near_epoch;
     int64_t near_from_ns, near_to_ns; // times that they cover
+    // segments further back that may be looked into in the second that began at far_mono_ns
+    int64_t far_mono_ns;
+    int32_t far_left;
 };
 
 uint32_t yg_traces_text(struct yg_traces *t, yg_str text);
@@ -99,7 +102,9 @@ yg_rc yg_traces_put_row(struct yg_traces *t, struct yg_open_trace *o, struct yg_
                         struct yg_err *err) YG_MUST_USE;
 
 // traces_late.c: looks for a stored row of a trace that has just been opened, and takes it over.
-void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns);
+// start, end: of its first span.
+void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns, int64_t end_ns,
+                           bool has_parent);
 void yg_traces_note_closed(struct yg_traces *t, yg_id128 id);
 void yg_traces_drop_near(struct yg_traces *t);
 

@@ -2,8 +2,12 @@
 // Late spans: a trace that opens may have a stored row. The id filters of traces segments whose
 // times lie near the span's say which few to read.
 //
-// Looked at: segments with a row from 2 h before the span's start to 10 min after it. A trace whose
-// spans come further apart gets a second row.
+// Looked at: segments with a row from 2 h before the span's start to 10 min after it, or after its
+// end. Further back, where the trace began by what its id says (the tracers put the second of the
+// start into the upper half); an id that says nothing is looked for in the newest
+// FAR_SEGMENTS segments of the track, when the span has a parent; all this in FAR_PER_SECOND
+// segments a second and shard at most. Where that is not enough the trace gets a second row.
+#include "base/bits.h"
 #include "base/hash.h"
 #include "base/panic.h"
 #include "codec/json_read.h"
@@ -11,6 +15,8 @@
 
 #define BEFORE_NS (INT64_C(7200) * YG_NS_PER_S)
 #define AFTER_NS (INT64_C(600) * YG_NS_PER_S)
+#define FAR_SEGMENTS 64u
+#define FAR_PER_SECOND 2048
 #define RECENT_BLOCKS (2048u / 8u)
 #define READ_BYTES_MAX ((size_t)256 << 20)
 
@@ -142,17 +148,35 @@ static void take_row(struct yg_traces *t, struct yg_open_trace *o, struct yg_blo
         take_services(t, o, v.str, b->arena);
 }
 
+// The granules that may hold the id; all where the key index does not say.
+static uint64_t *granules_of(const struct yg_segment *seg, yg_id128 id, struct yg_arena *arena) {
+    uint32_t count = seg->dir.granule_count;
+    uint64_t *bits = YG_NEW_N(arena, uint64_t, YG_BITS_WORDS(count) + 1u);
+    struct yg_err err;
+    if (bits == NULL)
+        return NULL;
+    if (!yg_key_index_covers(&seg->dir.keys, YG_STR(YG_COL_TRACE_ID), YG_T_ID, YG_KEY_VALUE) ||
+        yg_key_index_find(&seg->dir.keys, yg_key_of_id(id), bits, &err) != YG_OK)
+        yg_bits_fill(bits, count);
+    return bits;
+}
+
 static void look_into(struct yg_traces *t, uint32_t idx, struct yg_segment *seg) {
     struct yg_err err = {0};
     yg_id128 id = t->open[idx].id;
-    atomic_store(&seg->used_mono_ns, yg_mono_ns(t->shard->store->o.clock));
-    if (yg_segment_load(seg, &err) != YG_OK || !yg_segment_may_hold_id(seg, id.lo))
+    atomic_store(&seg->used_mono_ns, t->now_mono_ns);
+    if (yg_segment_load(seg, &err) != YG_OK ||
+        (seg->dir.bloom && !yg_segment_may_hold_id(seg, id.lo)))
         return;
     YG_AUTO_ARENA arena = yg_arena_create(YG_MEM_TRACES, READ_BYTES_MAX);
-    for (uint32_t g = 0; g < seg->dir.granule_count; g++) {
+    YG_AUTO_ARENA own = yg_arena_create(YG_MEM_TRACES, READ_BYTES_MAX);
+    const uint64_t *granules = granules_of(seg, id, own);
+    for (uint32_t g = 0; granules && g < seg->dir.granule_count; g++) {
         struct yg_block *b;
         uint32_t row = 0;
         uint64_t version;
+        if (!yg_bits_get(granules, g))
+            continue;
         yg_arena_reset(arena);
         if (yg_segment_block(seg, g, arena, &b, &err) != YG_OK || !row_of(b, id, &row, &version) ||
             version <= t->open[idx].stored_version)
@@ -162,7 +186,81 @@ static void look_into(struct yg_traces *t, uint32_t idx, struct yg_segment *seg)
     }
 }
 
-void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns) {
+// ------------------------------------------------------------ far back
+
+// Adds the list's segments with a row in [from, to] to the *n that are there, the newest first.
+static void add_far(const struct yg_seg_list *list, int64_t from_ns, int64_t to_ns,
+                    struct yg_segment **out, uint32_t *n) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct yg_segment *seg = list->segs[i];
+        if (seg->max_time_ns < from_ns || seg->min_time_ns > to_ns)
+            continue;
+        uint32_t at = *n < FAR_SEGMENTS ? (*n)++ : FAR_SEGMENTS;
+        for (; at > 0 && out[at - 1]->max_time_ns < seg->max_time_ns; at--)
+            if (at < FAR_SEGMENTS)
+                out[at] = out[at - 1];
+        if (at < FAR_SEGMENTS)
+            out[at] = seg;
+    }
+}
+
+// Segments of the track with a row in [from, to], referenced and pinned.
+static uint32_t far_segments(struct yg_store *store, int64_t from_ns, int64_t to_ns,
+                             struct yg_segment **out) {
+    uint32_t n = 0;
+    pthread_mutex_lock(&store->lists_lock);
+    add_far(&store->memory[YG_TRACK_TRACES], from_ns, to_ns, out, &n);
+    add_far(&store->files[YG_TRACK_TRACES], from_ns, to_ns, out, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        atomic_fetch_add(&out[i]->users, 1);
+        (void)yg_segment_ref(out[i]);
+    }
+    pthread_mutex_unlock(&store->lists_lock);
+    return n;
+}
+
+// What may still be looked into in this second.
+static bool far_allowed(struct yg_traces *t) {
+    if (t->now_mono_ns - t->far_mono_ns >= YG_NS_PER_S) {
+        t->far_mono_ns = t->now_mono_ns;
+        t->far_left = FAR_PER_SECOND;
+    }
+    return t->far_left > 0;
+}
+
+static void find_far(struct yg_traces *t, uint32_t idx, int64_t from_ns, int64_t to_ns) {
+    struct yg_segment *segs[FAR_SEGMENTS];
+    uint32_t n = far_segments(t->shard->store, from_ns, to_ns, segs);
+    for (uint32_t i = 0; i < n; i++) {
+        if (t->open[idx].stored_version == 0 && t->far_left > 0) {
+            t->far_left--;
+            look_into(t, idx, segs[i]);
+        }
+        atomic_fetch_sub(&segs[i]->users, 1);
+        yg_segment_unref(segs[i]);
+    }
+}
+
+// When the trace began, by its id: seconds since 1970 above 32 zero bits.
+static bool start_by_id(yg_id128 id, int64_t *ret_ns) {
+    if ((uint32_t)id.hi != 0 || id.hi == 0)
+        return false;
+    *ret_ns = (int64_t)(id.hi >> 32) * YG_NS_PER_S;
+    return true;
+}
+
+static void find_before(struct yg_traces *t, uint32_t idx, int64_t start_ns, bool has_parent) {
+    int64_t to = start_ns - BEFORE_NS, began;
+    if (start_by_id(t->open[idx].id, &began)) {
+        if (began - AFTER_NS < to && far_allowed(t))
+            find_far(t, idx, began - AFTER_NS, began + AFTER_NS);
+    } else if (has_parent && far_allowed(t)) {
+        find_far(t, idx, INT64_MIN, to);
+    }
+}
+
+void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns, int64_t end_ns,
+                           bool has_parent) {
     struct yg_shard *sh = t->shard;
     yg_id128 id = t->open[idx].id;
     if (start_ns < -(INT64_C(1) << 62) || start_ns > INT64_C(1) << 62)
@@ -175,10 +273,13 @@ void yg_traces_find_stored(struct yg_traces *t, uint32_t idx, int64_t start_ns) 
             yg_log(YG_LOG_DEBUG, "store", "seal put off", YG_KV_C("why", err.text));
         memset(t->recent, 0, sizeof(t->recent));
     }
+    int64_t to_ns = (end_ns < INT64_C(1) << 62 ? end_ns : start_ns) + AFTER_NS;
     renew_near(t, start_ns);
     for (uint32_t i = 0; i < t->near_count; i++) {
         struct yg_segment *seg = t->near[i];
-        if (seg->max_time_ns >= start_ns - BEFORE_NS && seg->min_time_ns <= start_ns + AFTER_NS)
+        if (seg->max_time_ns >= start_ns - BEFORE_NS && seg->min_time_ns <= to_ns)
             look_into(t, idx, seg);
     }
+    if (t->open[idx].stored_version == 0)
+        find_before(t, idx, start_ns, has_parent);
 }

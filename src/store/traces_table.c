@@ -342,7 +342,7 @@ static void add_span(struct yg_traces *t, struct walk *w, uint32_t row, yg_id128
     bool is_new;
     uint32_t idx = yg_traces_open(t, id, &is_new);
     if (is_new)
-        yg_traces_find_stored(t, idx, start);
+        yg_traces_find_stored(t, idx, start, end, walk_i64(&w[W_PARENT], row) != 0);
     struct yg_open_trace *o = &t->open[idx];
     struct yg_trace_face face = {
         .service = walk_text(t, &w[W_SERVICE], row),

@@ -141,15 +141,18 @@ static void a_full_room_empties_itself(void **state) {
     assert_int_equal(yg_store_open(&o, &store, &err), YG_OK);
     uint64_t sent = 0;
     uint32_t busy = 0;
+    atomic_store(&acknowledged, 0);
     for (uint32_t i = 0; i < 24; i++) {
         uint32_t rows = i % 3 == 0 ? 30000 : 2000;
-        while (yg_store_append(store, some_rows(rows, i), NULL, NULL, &err) != YG_OK) {
+        while (yg_store_append(store, some_rows(rows, i), on_done, NULL, &err) != YG_OK) {
             assert_int_equal(err.rc, YG_EBUSY);
             busy++;
             usleep(20000);
         }
         sent += rows;
     }
+    while (atomic_load(&acknowledged) < 24)
+        usleep(1000);
     assert_true(busy > 0); // else the room was never full and this shows nothing
     assert_true(rows_of(store) == sent);
     yg_store_close(store);

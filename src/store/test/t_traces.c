@@ -12,12 +12,19 @@ struct span {
     const char *service, *operation, *resource, *status;
 };
 
+// Traces from this number on have ids that say when they began: at DAY0.
+#define DATED UINT64_C(1000000)
+
+static yg_id128 id_of(uint64_t trace) {
+    return (yg_id128){trace < DATED ? 7 : (uint64_t)(DAY0 / YG_NS_PER_S) << 32, trace};
+}
+
 static void put_span(struct yg_batch *b, const struct span *s) {
     uint32_t row;
     OK(yg_batch_row(b, &row, err));
     OK(yg_batch_set_i64(b, YG_STR(YG_COL_TIME), DAY0 + s->start_ms * MS, err));
     OK(yg_batch_set_i64(b, YG_STR(YG_COL_DURATION), s->duration_ms * MS, err));
-    OK(yg_batch_set_id(b, YG_STR(YG_COL_TRACE_ID), (yg_id128){7, s->trace}, err));
+    OK(yg_batch_set_id(b, YG_STR(YG_COL_TRACE_ID), id_of(s->trace), err));
     OK(yg_batch_set_i64(b, YG_STR(YG_COL_SPAN_ID), (int64_t)(1000 + row), err));
     OK(yg_batch_set_i64(b, YG_STR(YG_COL_PARENT_ID), s->parent, err));
     OK(yg_batch_set_str(b, YG_STR(YG_COL_SERVICE), keep(b, s->service), err));
@@ -256,6 +263,53 @@ static void late_spans_make_a_newer_version(void **state) {
     }
 }
 
+#define HOURS(n) ((n)*INT64_C(3600000))
+
+// Late by the times of the spans: long after the trace began, and a root that begins long before
+// what was seen of the trace. `where` as above.
+static void spans_hours_apart_make_one_row(void **state) {
+    (void)state;
+    static const struct span first[] = {
+        {1, 0, 1, 50, "web", "request", "GET /a", "ok"},
+        {DATED, 0, 2, 50, "web", "request", "GET /b", "ok"},
+        {3, 9, HOURS(1), 50, "db", "query", "SELECT a", "ok"},
+        {4, 0, 3, 50, "web", "request", "GET /d", "ok"},
+    };
+    static const struct span late[] = {
+        {1, 5, HOURS(9), 10, "queue", "send", "q", "error"},       // has a parent
+        {DATED, 0, HOURS(100), 10, "queue", "send", "q", "error"}, // no parent: only the id says
+        {3, 0, 0, HOURS(2), "web", "request", "GET /c", "ok"},     // the root, begun an hour before
+        {DATED + 1, 7, HOURS(50), 10, "queue", "send", "r", "error"}, // of a trace unseen so far
+    };
+    for (int where = 0; where < 3; where++) {
+        struct fixture f = {.o = {.trace_idle_ms = 1}};
+        fixture_start(&f);
+        send_spans(f.store, first, 4);
+        settle(f.store);
+        assert_int_equal(traces(f.store)->count, 4);
+        if (where >= 1)
+            OK(yg_store_flush(f.store, err));
+        if (where >= 2)
+            fixture_reopen(&f);
+        send_spans(f.store, late, 4);
+        settle(f.store);
+        for (int pass = 0; pass < 2; pass++) {
+            assert_int_equal(traces(f.store)->count, 5);
+            assert_int_equal(trace(f.store, 1)->spans, 2);
+            assert_int_equal(trace(f.store, 1)->duration_ms, HOURS(9) + 10 - 1);
+            assert_int_equal(trace(f.store, DATED)->spans, 2);
+            assert_int_equal(trace(f.store, DATED)->version, 2);
+            assert_int_equal(trace(f.store, 3)->spans, 2);
+            assert_int_equal(trace(f.store, 3)->duration_ms, HOURS(2));
+            assert_string_equal(trace(f.store, 3)->service, "web");
+            assert_int_equal(trace(f.store, 4)->spans, 1);
+            assert_int_equal(trace(f.store, DATED + 1)->spans, 1);
+            fixture_reopen(&f);
+        }
+        fixture_end(&f);
+    }
+}
+
 static void many_traces_over_shards(void **state) {
     (void)state;
     struct fixture f = {.o = {.trace_idle_ms = 50, .shard_count = 4}};
@@ -322,6 +376,7 @@ int main(void) {
         cmocka_unit_test(an_open_trace_is_listed_at_once),
         cmocka_unit_test(the_row_is_the_same_open_closed_and_after_restarts),
         cmocka_unit_test(late_spans_make_a_newer_version),
+        cmocka_unit_test(spans_hours_apart_make_one_row),
         cmocka_unit_test(many_traces_over_shards),
         cmocka_unit_test(open_traces_survive_a_restart_in_a_full_room),
     };
