@@ -101,7 +101,7 @@ static yg_rc read_back(const struct yg_enc_input *in, const struct yg_seg_values
         .rows = in->rows,
         .present = v->present,
         .arena = arena,
-        .own = {own->count, own_texts, own},
+        .own = {.count = own->count, .texts = own_texts, .ctx = own},
     };
     const int64_t *i64;
     const double *f64;
