@@ -3,7 +3,7 @@
 // Same vectors as the server's parser: test/vectors/search.json.
 
 export type Val =
-  | { t: 'word' | 'phrase'; text: string; start: number; end: number }
+  | { t: 'word' | 'phrase' | 'regex'; text: string; start: number; end: number }
   | { t: 'range'; lo: string; hi: string; incLo: boolean; incHi: boolean; start: number; end: number }
   | { t: 'cmp'; op: string; text: string; start: number; end: number }
   | { t: 'vand' | 'vor'; c: Val[]; start: number; end: number }
@@ -42,6 +42,15 @@ class Fail extends Error {
 const isWs = (c: string | undefined): boolean => c === ' ' || c === '\t' || c === '\n' || c === '\r';
 const NUMBER = /^-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?(ns|us|µs|ms|s|m|h|d)?$/;
 const MAX_DEPTH = 64;
+/** Brackets that do not match. The server knows more of the expression than the browser's dialect tells. */
+const isBroken = (expression: string): boolean => {
+  try {
+    new RegExp(expression);
+    return false;
+  } catch (err) {
+    return /Unterminated (group|character class)|Unmatched '\)'/.test(String(err));
+  }
+};
 
 class Parser {
   i = 0;
@@ -155,6 +164,7 @@ class Parser {
       this.ws();
       return { t: 'field', key: name, val: this.fvalue(), start, end: this.i };
     }
+    if (this.s[this.i] === '"') throw new Fail('inner', this.i);
     this.tok('text', start);
     return { t: 'free', val: { t: 'word', text: name, start, end: this.i }, start, end: this.i };
   }
@@ -188,9 +198,30 @@ class Parser {
     this.tok('str', start);
     return { t: 'phrase', text, start, end: this.i };
   }
+  /** ~"expression": only \" is an escape of the search, all others are the expression's. */
+  regex(): Val {
+    const start = this.i;
+    const open = ++this.i;
+    this.tok('op', start);
+    let text = '';
+    for (this.i++; !this.end() && this.s[this.i] !== '"'; this.i++) {
+      if (this.s[this.i] === '\\' && this.i + 1 < this.s.length) {
+        if (this.s[this.i + 1] !== '"') text += '\\';
+        this.i++;
+      }
+      text += this.s[this.i];
+    }
+    if (this.end()) throw new Fail('quote', open);
+    this.i++;
+    if (!text) throw new Fail('value', open);
+    if (isBroken(text)) throw new Fail('regex', open + 1);
+    this.tok('str', open);
+    return { t: 'regex', text, start, end: this.i };
+  }
   fvalue(): Val {
     const c = this.s[this.i];
     const start = this.i;
+    if (c === '~' && this.s[this.i + 1] === '"') return this.regex();
     if (c === undefined || c === ')') throw new Fail('value', this.i);
     if (c === '(') {
       this.i++;
