@@ -82,7 +82,8 @@ static yg_rc put_text(struct yg_traces *t, struct yg_batch *b, const char *name,
 
 static yg_rc put_services(struct yg_traces *t, const struct yg_open_trace *o, struct yg_batch *b,
                           struct yg_err *err) {
-    YG_AUTO(yg_buf) json = YG_BUF(YG_MEM_TRACES, TEXT_BYTES_MAX * YG_TRACE_SERVICES_MAX);
+    // Not charged to the room of traces: a row is made when that is full, too.
+    YG_AUTO(yg_buf) json = YG_BUF(YG_MEM_BASE, TEXT_BYTES_MAX * YG_TRACE_SERVICES_MAX);
     struct yg_json_writer w = YG_JSON_WRITER(&json);
     yg_jw_array(&w);
     for (uint32_t i = 0; i < o->service_count; i++)

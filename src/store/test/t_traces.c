@@ -365,6 +365,7 @@ static void open_traces_survive_a_restart_in_a_full_room(void **state) {
     send_spans(f.store, spans, 1500);
     assert_int_equal(traces(f.store)->count, 1500);
     yg_mem_limit_set(YG_MEM_TRACES, yg_mem_used(YG_MEM_TRACES)); // full
+    assert_int_equal(traces(f.store)->count, 1500);
     fixture_reopen(&f);
     yg_mem_limit_set(YG_MEM_TRACES, 0);
     assert_int_equal(traces(f.store)->count, 1500);
